@@ -188,11 +188,11 @@ def _app(file: Traversable, where: str) -> App:
         raise BadInput(f"functions must be {', '.join(FUNCTIONS)}", f"{where}: functions")
     if read.quality.bpl <= 0 or not 0 <= read.quality.ie <= 95:
         raise BadInput("ie must be 0 to 95 and bpl positive", f"{where}: quality")
+    functions = {name: _function(name, read.functions[name], f"{where}: functions.{name}") for name in FUNCTIONS}
     _check_facts({key: table[key] for key in ("quality", "functions")}, read.fact, where)
     unverified = [fact for fact in read.fact if not fact.verified and fact.about != ("quality",)]
     if read.verified and unverified:
         raise BadInput(f"says verified, but the fact about {unverified[0].about[0]} is not", f"{where}: verified")
-    functions = {name: _function(name, read.functions[name], f"{where}: functions.{name}") for name in FUNCTIONS}
     return App(read.name, read.title, functions, read.quality, read.verified, read.fact)
 
 
