@@ -1,4 +1,4 @@
-"""The house rules that a machine can check: one direction of imports, pure rooms, a lock that fits, errors of one line."""
+"""The house rules that a machine can check: one direction of imports, pure rooms, locks that fit."""
 
 import ast
 import re
@@ -41,9 +41,9 @@ def impurities(source: str) -> list[str]:
                 found.append(f"{node.lineno}: {'.'.join(parts[-2:])}")
             if len(parts) == 3 and parts[0] in {"np", "numpy"} and parts[1] == "random" and parts[2] not in SEEDED:
                 found.append(f"{node.lineno}: numpy's global random state, {parts[2]}")
-        if isinstance(node, ast.Call) and not node.args and not node.keywords:
-            if ast.unparse(node.func).endswith("default_rng"):
-                found.append(f"{node.lineno}: default_rng without a seed")
+        unseeded = isinstance(node, ast.Call) and not node.args and not node.keywords
+        if unseeded and ast.unparse(node.func).endswith("default_rng"):
+            found.append(f"{node.lineno}: default_rng without a seed")
     return found
 
 
