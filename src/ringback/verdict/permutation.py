@@ -1,0 +1,110 @@
+"""Exact e-values of a randomised comparison: the labels' own distribution, no model of the network.
+
+Scores s_i in [0, 1] (higher is worse) belong to exchanges; a known number of those in each stratum was *chosen* by lot
+(the originals, say). With w_i = exp(lambda s_i), the e-value of a stratum is the product of w over the chosen, divided
+by its mean over all sets that the lot could have chosen: e_k(w) / C(n, k), the elementary symmetric polynomial
+(cf. Vovk and Wang, "E-values", Ann. Statist. 2021; Koning, "Post-hoc and anytime-valid permutation tests", 2023). If
+labels are exchangeable given the outcomes its expectation is 1 for any positive w, with ties and whatever the scores' law.
+
+Strata are drawn independently, so the product over strata at one lambda is an e-value; the mixture over lambda is taken
+outside it. Betting one common lambda pays the price of not knowing it once, not once a stratum.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringback.record import Arm
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Lot:
+    """What chance decided in a round for one factor: which exchanges it chose, within which strata. Both (n,)."""
+
+    chosen: Flags
+    strata: Ints
+
+
+def lots(arms: Sequence[Arm]) -> dict[str, Lot]:
+    """The lot of each factor that varies in the round: `payload` within each port, `port` within each payload."""
+    original = np.array([arm.payload == "original" for arm in arms])
+    app_port = np.array([arm.port == "app" for arm in arms])
+    factors = {
+        "payload": Lot(original, app_port.astype(np.int64)),
+        "port": Lot(app_port, original.astype(np.int64)),
+    }
+    return {name: lot for name, lot in factors.items() if lot.chosen.any() and not lot.chosen.all()}
+
+
+def log_symmetric(log_weights: Floats, k: int) -> Floats:
+    """log of the elementary symmetric polynomial e_k of exp(log_weights) over the last axis; O(n k), in logarithms."""
+    n = log_weights.shape[-1]
+    if not 0 <= k <= n:
+        raise ValueError(f"can't choose {k} of {n}")
+    table = np.full((*log_weights.shape[:-1], k + 1), -np.inf)
+    table[..., 0] = 0.0
+    for i in range(n):
+        top = min(i + 1, k)
+        with_it = table[..., :top] + log_weights[..., i : i + 1]
+        table[..., 1 : top + 1] = np.logaddexp(table[..., 1 : top + 1], with_it)
+    return np.asarray(table[..., k], dtype=np.float64)
+
+
+def log_e_by_stratum(log_weights: Floats, chosen: Flags, strata: Ints) -> Floats:
+    """log e-value of each stratum, (strata, ...), for weights (..., n) whose logarithms are given.
+
+    The most a stratum of n with k chosen can give is C(n, k); one whose exchanges are all chosen, or none, gives 1.
+    """
+    result = []
+    for stratum in np.unique(strata):
+        inside = strata == stratum
+        picked = chosen[inside]
+        n, k = int(inside.sum()), int(picked.sum())
+        own = log_weights[..., inside]
+        result.append(own[..., picked].sum(axis=-1) - log_symmetric(own, k) + log(comb(n, k)))
+    return np.stack(result)
+
+
+def log_e_values(scores: Floats, chosen: Flags, strata: Ints, lambdas: Sequence[float]) -> Floats:
+    """log e-value for each lambda that the chosen exchanges are worse than the lot explains.
+
+    scores: (..., n) in [0, 1]; chosen: (n,), those that the lot picked, in numbers fixed beforehand, within the strata
+    (n,). Returns (..., len(lambdas)). Adding a constant to a stratum's scores changes nothing.
+    """
+    grid = np.asarray(lambdas, dtype=np.float64)
+    return np.asarray(log_e_by_stratum(grid[:, None] * scores[..., None, :], chosen, strata).sum(axis=0))
+
+
+def worst_half_ranks(scores: Floats, strata: Ints) -> Floats:
+    """Scores replaced by their mid-ranks within the stratum: 0 for the better half, rising to 1 for the worst.
+
+    scores: (..., n). Depends on the scores alone, so it is as label-blind as they are. Ties share their mean rank.
+    """
+    ranks = np.zeros_like(scores)
+    for stratum in np.unique(strata):
+        inside = np.flatnonzero(strata == stratum)
+        s, n = scores[..., inside], len(inside)
+        if n < 2:
+            continue
+        below = (s[..., :, None] > s[..., None, :]).sum(axis=-1)
+        equal = (s[..., :, None] == s[..., None, :]).sum(axis=-1)
+        midrank = below + (equal - 1) / 2  # 0 .. n - 1
+        ranks[..., inside] = np.maximum(0.0, midrank - (n - 1) / 2) / ((n - 1) / 2)
+    return ranks
+
+
+def log_mix(log_values: Floats, weights: Floats) -> float:
+    """log of the weighted sum of exp(log_values) over all axes; weights of the same shape, zero weights allowed."""
+    live = (weights > 0) & (log_values > -np.inf)
+    if not live.any():
+        return -np.inf
+    terms = log_values[live] + np.log(weights[live])
+    top = terms.max()
+    return float(top + np.log(np.exp(terms - top).sum()))
