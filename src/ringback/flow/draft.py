@@ -1,0 +1,82 @@
+"""A datagram exchange while it is written, and its control: the same sizes at the same times in meaningless bytes."""
+
+from collections.abc import Iterable
+
+from ringback.flow.keystream import Keystream
+from ringback.flow.script import DatagramScript, Send
+
+Line = tuple[float, int, bytes, int]
+"""(seconds, own number on its side, datagram, number of the other side's line that releases it or -1)."""
+
+# First bytes that RFC 7983 gives to no protocol on a shared port (STUN 0-3, ZRTP 16-19, DTLS 20-63, TURN 64-79,
+# QUIC 80-127 and 192-255, RTP 128-191), without 8, which begins WhatsApp's own STUN types and OpenVPN's oldest opcode.
+UNASSIGNED = bytes((5, 6, 7, 9, 10, 11, 12, 13, 14, 15))
+_FIRST = bytes(UNASSIGNED[byte % len(UNASSIGNED)] for byte in range(256))
+
+
+class Draft:
+    """Both sides' lines in any order; `script` sorts them and turns line numbers into indices."""
+
+    __slots__ = ("far", "near")
+
+    def __init__(self) -> None:
+        self.near: list[Line] = []
+        self.far: list[Line] = []
+
+    def say(self, near: bool, at: float, data: bytes, after: int = -1) -> int:
+        """Adds one datagram; gives its number on its side, to be named by replies."""
+        lines = self.near if near else self.far
+        lines.append((at, len(lines), data, after))
+        return len(lines) - 1
+
+    def exchange(self, near: bool, at: float, request: bytes, reply: bytes, delay: float = 0.0) -> tuple[int, int]:
+        """A request of one side at a time, and the other side's reply to it. delay: when the reply is expected."""
+        asked = self.say(near, at, request)
+        return asked, self.say(not near, at + delay, reply, asked)
+
+    def stream(self, near: bool, times: Iterable[float], datagrams: Iterable[bytes]) -> None:
+        """Adds timed datagrams in bulk."""
+        lines = self.near if near else self.far
+        start = len(lines)
+        lines += [(at, start + i, data, -1) for i, (at, data) in enumerate(zip(times, datagrams, strict=True))]
+
+    def script(self, seconds: float) -> DatagramScript:
+        """The exchange up to `seconds`: later lines are left out, with the replies to them."""
+        near, far = self.near, self.far
+        near.sort()
+        far.sort()
+        near_index = {line[1]: i for i, line in enumerate(near) if line[0] < seconds}
+        far_index = {line[1]: i for i, line in enumerate(far) if line[0] < seconds}
+        # A reply is expected no sooner than its request, so what is cut is a tail of each side, replies included.
+        return DatagramScript(
+            tuple([Send(at, data, _released(far_index, after)) for at, _, data, after in near[: len(near_index)]]),
+            tuple([Send(at, data, _released(near_index, after)) for at, _, data, after in far[: len(far_index)]]),
+            seconds,
+        )
+
+
+def _released(index: dict[int, int], after: int) -> int | None:
+    return None if after < 0 else index[after]
+
+
+def control_of(script: DatagramScript, keystream: Keystream) -> DatagramScript:
+    """The control of a rendered original: equal sizes, times and replies, random bytes that begin like no protocol."""
+    sides = []
+    for label, sends in (("near", script.near), ("far", script.far)):
+        lengths = [len(send.data) for send in sends]
+        noise = bytearray(keystream.plain(f"control {label}", sum(lengths)))
+        at, starts = 0, []
+        for length in lengths:
+            starts.append(at)
+            noise[at] = _FIRST[noise[at]]
+            at += length
+        fixed = bytes(noise)
+        sides.append(
+            tuple(
+                [
+                    Send(send.at, fixed[start : start + length], send.after)
+                    for send, start, length in zip(sends, starts, lengths, strict=True)
+                ]
+            )
+        )
+    return DatagramScript(sides[0], sides[1], script.seconds)
