@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from ringback import catalogue
 from ringback.catalogue import FunctionEntry
 from ringback.errors import BadInput
-from ringback.flow import whatsapp_call
+from ringback.flow import tls_stream, whatsapp_call
 from ringback.flow.draft import control_of
 from ringback.flow.keystream import Keystream
-from ringback.flow.script import DatagramScript, Script
+from ringback.flow.script import DatagramScript, Script, StreamScript
 from ringback.record import ExchangeSpec
 
 Writer = Callable[[ExchangeSpec, FunctionEntry, Keystream], DatagramScript]
@@ -18,10 +18,16 @@ CALLS: Mapping[tuple[str, str], Writer] = {
     ("whatsapp", "p2p-call"): whatsapp_call.p2p_call,
 }
 
+StreamWriter = Callable[[ExchangeSpec, FunctionEntry, Keystream], StreamScript]
+
+STREAMS: Mapping[str, StreamWriter] = {"tls": tls_stream.tls}
+
 
 def render(spec: ExchangeSpec, seed: bytes) -> Script:
     keystream = Keystream(seed, spec.number)
     entry = catalogue.load().apps[spec.app].functions[spec.function]
+    if spec.form in STREAMS:
+        return STREAMS[spec.form](spec, entry, keystream)
     writer = CALLS.get((spec.app, spec.form))
     if writer is None:
         raise BadInput(f"{spec.app} has no form `{spec.form}`", "exchange spec")
