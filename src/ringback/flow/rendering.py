@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from ringback import catalogue
 from ringback.catalogue import FunctionEntry
 from ringback.errors import BadInput
-from ringback.flow import tls_stream, whatsapp_call
+from ringback.flow import ice, telegram_call, tls_stream, whatsapp_call
 from ringback.flow.draft import control_of
 from ringback.flow.keystream import Keystream
 from ringback.flow.script import DatagramScript, Script, StreamScript
@@ -16,6 +16,12 @@ Writer = Callable[[ExchangeSpec, FunctionEntry, Keystream], DatagramScript]
 CALLS: Mapping[tuple[str, str], Writer] = {
     ("whatsapp", "relay-call"): whatsapp_call.relay_call,
     ("whatsapp", "p2p-call"): whatsapp_call.p2p_call,
+    ("telegram", "relay-call"): telegram_call.relay_call,
+    ("telegram", "p2p-call"): ice.p2p_call,
+    ("signal", "relay-call"): ice.turn_call,
+    ("signal", "p2p-call"): ice.p2p_call,
+    ("max", "relay-call"): ice.turn_call,
+    ("max", "p2p-call"): ice.p2p_call,
 }
 
 StreamWriter = Callable[[ExchangeSpec, FunctionEntry, Keystream], StreamScript]

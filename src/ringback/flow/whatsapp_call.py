@@ -4,7 +4,6 @@ By relay: Allocate with token, stream descriptors and subscriptions, twice; a pi
 each 60 ms with WhatsApp's RTP extension profile.
 """
 
-import hmac
 import struct
 
 from ringback.catalogue import CallShape, FunctionEntry
@@ -12,10 +11,17 @@ from ringback.flow import media
 from ringback.flow.draft import Draft
 from ringback.flow.keystream import Keystream
 from ringback.flow.script import DatagramScript
+from ringback.flow.sealing import area, bare, sealed
 from ringback.record import ExchangeSpec
 from ringback.wire import stun
 from ringback.wire.stun_attributes import Endpoint, build
 
+BINDING, BOUND, ALLOCATE, ALLOCATED, PING, PONG = (
+    stun.TYPES[name]
+    for name in (
+        "binding", "binding-success", "allocate", "allocate-success", "whatsapp-ping", "whatsapp-pong"
+    )
+)  # fmt: skip
 TOKEN_BYTES = 150  # attribute 0x4000, captures of 2019 and 2023
 RETRY_S = 0.25
 
@@ -30,11 +36,12 @@ def relay_call(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -
     ids = keystream.block("transactions", 12 * (4 + int(spec.seconds / shape.keepalive_s)))
     for i, at in enumerate((0.0, RETRY_S)):
         transaction = ids[12 * i : 12 * i + 12]
-        draft.exchange(True, at, _signed(asked, transaction, key), _signed(answered, transaction, key))
-    ping, pong = stun.encode(stun.Message(0x0801, bytes(12)))[:8], stun.encode(stun.Message(0x0802, bytes(12)))[:8]
+        draft.exchange(
+            True, at, sealed(ALLOCATE, asked, transaction, key), sealed(ALLOCATED, answered, transaction, key)
+        )
     for i, at in enumerate(media.times(0.3, shape.keepalive_s, spec.seconds), start=2):
         transaction = ids[12 * i : 12 * i + 12]
-        draft.exchange(True, at, ping + transaction, pong + transaction)
+        draft.exchange(True, at, bare(PING, b"", transaction), bare(PONG, b"", transaction))
     _talk(draft, spec, shape, keystream, near_ssrc, far_ssrc)
     return draft.script(spec.seconds)
 
@@ -44,13 +51,11 @@ def p2p_call(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -> 
     shape = entry.calls[spec.form]
     draft = Draft()
     key = keystream.block("integrity", 16)
-    asked = stun.Message(0x0001, bytes(12))
-    answered = stun.Message(0x0101, bytes(12))
     ids = keystream.block("transactions", 24 * (1 + int(spec.seconds / shape.keepalive_s) + 1))
     for i, at in enumerate(media.times(0.0, shape.keepalive_s, spec.seconds)):
         mine, yours = ids[24 * i : 24 * i + 12], ids[24 * i + 12 : 24 * i + 24]
-        draft.exchange(True, at, _bound(asked, mine, key), _bound(answered, mine, key))
-        draft.exchange(False, at + 0.05, _bound(asked, yours, key), _bound(answered, yours, key), 0.05)
+        draft.exchange(True, at, sealed(BINDING, b"", mine, key), sealed(BOUND, b"", mine, key))
+        draft.exchange(False, at + 0.05, sealed(BINDING, b"", yours, key), sealed(BOUND, b"", yours, key), 0.05)
     _talk(draft, spec, shape, keystream, keystream.number("near ssrc"), keystream.number("far ssrc"))
     return draft.script(spec.seconds)
 
@@ -68,11 +73,9 @@ def _talk(
         media.report(draft, keystream, near, start + shape.rtcp_s, spec.seconds, shape, ssrc)
 
 
-def _allocate(keystream: Keystream, near_ssrc: int, far_ssrc: int, relay: Endpoint) -> stun.Message:
-    """The relay Allocate without its integrity: what the captures' and the open clients' carry, in their order."""
-    return stun.Message(
-        0x0003,
-        bytes(12),
+def _allocate(keystream: Keystream, near_ssrc: int, far_ssrc: int, relay: Endpoint) -> bytes:
+    """The relay Allocate's attributes before its integrity, as the captures' and the open clients' carry them."""
+    return area(
         (
             build("WHATSAPP-RELAY-TOKEN", keystream.block("token", TOKEN_BYTES)),
             build("WHATSAPP-STREAM-DESCRIPTORS", _stream(near_ssrc)),
@@ -80,16 +83,16 @@ def _allocate(keystream: Keystream, near_ssrc: int, far_ssrc: int, relay: Endpoi
             build("WHATSAPP-RECEIVER-SUBSCRIPTIONS", b"\x01" + far_ssrc.to_bytes(4, "big")),
             build("WHATSAPP-PARTICIPANTS", b"\0\0\0\x02"),
             build("XOR-RELAYED-ADDRESS", relay),
-        ),
+        )
     )
 
 
-def _allocated(keystream: Keystream) -> stun.Message:
+def _allocated(keystream: Keystream) -> bytes:
     """The relay's answer, 68 B with its integrity: the mapped address and the relay's clock in milliseconds."""
     noise = keystream.block("answer", 4)
     mapped = Endpoint(f"192.0.2.{noise[0]}", 1024 + int.from_bytes(noise[1:3], "big") % 64000)
     clock = 1_767_225_600_000 + keystream.number("clock")  # a time in January and February 2026
-    return stun.Message(0x0103, bytes(12), (build("XOR-MAPPED-ADDRESS", mapped), build("WHATSAPP-CLOCK", clock)))
+    return area((build("XOR-MAPPED-ADDRESS", mapped), build("WHATSAPP-CLOCK", clock)))
 
 
 def _stream(ssrc: int) -> bytes:
@@ -100,13 +103,3 @@ def _stream(ssrc: int) -> bytes:
         ssrc >>= 7
     inner = b"\x0a\x05audio\x12\x04OPUS\x18" + bytes(number) + bytes((ssrc,)) + b"\x20\x00"
     return b"\x0a" + bytes((len(inner),)) + inner
-
-
-def _signed(message: stun.Message, transaction: bytes, key: bytes) -> bytes:
-    return stun.encode(stun.with_integrity(stun.Message(message.type, transaction, message.attributes), key))
-
-
-def _bound(message: stun.Message, transaction: bytes, key: bytes) -> bytes:
-    """A Binding message of 44 B; the same as `_signed`, written out since a call makes many."""
-    head = struct.pack(">HHI", message.type, 24, stun.MAGIC_COOKIE) + transaction
-    return head + b"\0\x08\0\x14" + hmac.digest(key, head, "sha1")

@@ -1,0 +1,158 @@
+"""Calls between WebRTC stacks: ICE checks and SRTP straight from peer to peer, or inside a TURN channel."""
+
+import struct
+
+from ringback.catalogue import FunctionEntry
+from ringback.flow import media
+from ringback.flow.draft import Draft
+from ringback.flow.keystream import Keystream
+from ringback.flow.script import DatagramScript
+from ringback.flow.sealing import area, sealed
+from ringback.record import ExchangeSpec
+from ringback.wire import stun
+from ringback.wire.stun_attributes import Endpoint, ErrorCode, build
+
+LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"  # ice-char, RFC 8839 section 5.4
+CHANNEL = 0x4001
+CLOCK = 2880  # timestamp units in 60 ms at 48 kHz (Opus, RFC 7587)
+
+
+def text(keystream: Keystream, label: str, size: int) -> str:
+    """Random characters of ICE's alphabet."""
+    return bytes(LETTERS[byte & 63] for byte in keystream.block(label, size)).decode()
+
+
+class Checks:
+    """ICE connectivity checks (RFC 8445 section 7) of one pair: what each side's requests and answers are made of."""
+
+    def __init__(self, keystream: Keystream) -> None:
+        near, far = text(keystream, "near ufrag", 4), text(keystream, "far ufrag", 4)
+        tie = keystream.number("tie breaker", 64)
+        priority = build("PRIORITY", 0x6E7F1EFF)
+        noise = keystream.block("mapped", 4)
+        # A request is signed with the password of who receives it, and so is its answer.
+        self._near = (
+            area((build("USERNAME", f"{far}:{near}"), build("ICE-CONTROLLING", tie), priority)),
+            area((build("XOR-MAPPED-ADDRESS", Endpoint(f"192.0.2.{noise[0]}", 1024 + noise[1] * 250)),)),
+            text(keystream, "far password", 24).encode(),
+        )
+        self._far = (
+            area((build("USERNAME", f"{near}:{far}"), build("ICE-CONTROLLED", tie ^ 0xFFFFFFFF), priority)),
+            area((build("XOR-MAPPED-ADDRESS", Endpoint(f"198.51.100.{noise[2]}", 1024 + noise[3] * 250)),)),
+            text(keystream, "near password", 24).encode(),
+        )
+
+    def pair(self, near: bool, transaction: bytes) -> tuple[bytes, bytes]:
+        """A request of one side and the other's answer."""
+        asked, answered, key = self._near if near else self._far
+        return (
+            sealed(stun.TYPES["binding"], asked, transaction, key, True),
+            sealed(stun.TYPES["binding-success"], answered, transaction, key, True),
+        )
+
+
+def p2p_call(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -> DatagramScript:
+    """Both sides check the pair each `keepalive_s`; SRTP both ways."""
+    shape = entry.calls[spec.form]
+    draft = Draft()
+    checks = Checks(keystream)
+    when = media.times(0.0, shape.keepalive_s, spec.seconds)
+    ids = keystream.block("transactions", 24 * len(when))
+    for i, at in enumerate(when):
+        draft.exchange(True, at, *checks.pair(True, ids[24 * i : 24 * i + 12]))
+        draft.exchange(False, at + 0.05, *checks.pair(False, ids[24 * i + 12 : 24 * i + 24]), 0.05)
+    _srtp(draft, spec, entry, keystream, None)
+    return draft.script(spec.seconds)
+
+
+def turn_call(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -> DatagramScript:
+    """TURN over UDP (RFC 8656) under the app's realm: Allocate, 401, Allocate with credentials, CreatePermission,
+    ChannelBind; then ICE checks and SRTP as ChannelData, Refresh now and then."""
+    shape = entry.calls[spec.form]
+    draft = Draft()
+    turn = _Turn(entry.marks["realm"], keystream)
+    for first in (0.0, 0.25):  # retransmitted once, with an id of its own, so that one loss does not end the set-up
+        refused = draft.exchange(True, first, *turn.refused())[1]
+        asked, granted = turn.allocate()
+        again = draft.say(True, first + 0.06, asked, refused)
+        draft.say(False, first + 0.06, granted, again)
+    for at in (0.35, 0.5):
+        draft.exchange(True, at, *turn.permit())
+        draft.exchange(True, at + 0.01, *turn.bind())
+    for at in media.times(4.0, 4.0, spec.seconds):
+        draft.exchange(True, at, *turn.refresh())
+    checks = Checks(keystream)
+    when = media.times(0.55, shape.keepalive_s, spec.seconds)
+    ids = keystream.block("checks", 24 * len(when))
+    for i, at in enumerate(when):
+        mine, yours = checks.pair(True, ids[24 * i : 24 * i + 12]), checks.pair(False, ids[24 * i + 12 : 24 * i + 24])
+        draft.exchange(True, at, _framed(mine[0]), _framed(mine[1]))
+        draft.exchange(False, at + 0.02, _framed(yours[0]), _framed(yours[1]), 0.05)
+    _srtp(draft, spec, entry, keystream, CHANNEL)
+    return draft.script(spec.seconds)
+
+
+class _Turn:
+    """A TURN client and its server in one: pairs of request and answer, each with a fresh transaction id."""
+
+    def __init__(self, realm: str, keystream: Keystream) -> None:
+        self._ids = keystream.block("turn transactions", 12 * 32)
+        self._used = 0
+        username = f"{1767225600 + keystream.number('expiry', 16)}:{keystream.number('user', 32)}"
+        nonce = keystream.block("nonce", 8).hex()
+        self._who = build("USERNAME", username), build("REALM", realm), build("NONCE", nonce)
+        self._key = stun.long_term_key(username, realm, text(keystream, "password", 20))
+        self._challenge = build("ERROR-CODE", ErrorCode(401, "Unauthorized")), self._who[2], self._who[1]
+        noise = keystream.block("turn addresses", 6)
+        self._mapped = Endpoint(f"192.0.2.{noise[0]}", 1024 + noise[1] * 250)
+        self._relayed = Endpoint(f"198.51.100.{noise[2]}", 49152 + noise[3] * 60)
+        self._peer = Endpoint(f"203.0.113.{noise[4]}", 49152 + noise[5] * 60)
+
+    def _id(self) -> bytes:
+        self._used += 1
+        return self._ids[12 * self._used - 12 : 12 * self._used]
+
+    def refused(self) -> tuple[bytes, bytes]:
+        transaction = self._id()
+        ask = stun.Message(stun.TYPES["allocate"], transaction, (build("REQUESTED-TRANSPORT", 17),))
+        return stun.encode(ask), stun.encode(stun.Message(stun.TYPES["allocate-error"], transaction, self._challenge))
+
+    def allocate(self) -> tuple[bytes, bytes]:
+        transaction = self._id()
+        answer = (
+            build("XOR-RELAYED-ADDRESS", self._relayed, transaction),
+            build("XOR-MAPPED-ADDRESS", self._mapped, transaction),
+            build("LIFETIME", 600),
+        )
+        return self._both("allocate", transaction, (build("REQUESTED-TRANSPORT", 17),), answer)
+
+    def permit(self) -> tuple[bytes, bytes]:
+        transaction = self._id()
+        return self._both("create-permission", transaction, (build("XOR-PEER-ADDRESS", self._peer, transaction),), ())
+
+    def bind(self) -> tuple[bytes, bytes]:
+        transaction = self._id()
+        ask = build("CHANNEL-NUMBER", CHANNEL), build("XOR-PEER-ADDRESS", self._peer, transaction)
+        return self._both("channel-bind", transaction, ask, ())
+
+    def refresh(self) -> tuple[bytes, bytes]:
+        return self._both("refresh", self._id(), (build("LIFETIME", 600),), (build("LIFETIME", 600),))
+
+    def _both(
+        self, method: str, transaction: bytes, ask: tuple[stun.Attribute, ...], answer: tuple[stun.Attribute, ...]
+    ) -> tuple[bytes, bytes]:
+        asked = sealed(stun.TYPES[method], area((*ask, *self._who)), transaction, self._key)
+        return asked, sealed(stun.TYPES[f"{method}-success"], area(answer), transaction, self._key)
+
+
+def _framed(data: bytes) -> bytes:
+    return stun.encode_channel(stun.ChannelData(CHANNEL, data))
+
+
+def _srtp(draft: Draft, spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream, channel: int | None) -> None:
+    shape = entry.calls[spec.form]
+    for near, start in zip((True, False), media.starts(shape, spec.direction, keystream), strict=True):
+        ssrc = keystream.number(f"{'near' if near else 'far'} ssrc")
+        header = struct.pack(">BBHII", 0x80, shape.payload_type, 0, 0, ssrc)
+        media.speak(draft, keystream, near, start, spec.seconds, shape, header, clock=CLOCK, channel=channel)
+        media.report(draft, keystream, near, start + shape.rtcp_s, spec.seconds, shape, ssrc, channel=channel)
