@@ -1,0 +1,164 @@
+"""A small country of real kernels: participant and outside with a router of ours between them."""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import Any, TypeVar
+
+from ringback.errors import BadInput, RingbackError
+from ringback.lab.namespaces import kernel
+from ringback.lab.namespaces.hosts import serve
+from ringback.lab.namespaces.processes import Child, Report, launch
+from ringback.lab.namespaces.router import Side, route
+from ringback.record import Transport
+from ringback.sim.host import Host
+from ringback.sim.net import SimPath
+
+T = TypeVar("T")
+START_S = 20.0  # seconds that one of our own processes may take to start
+
+
+@dataclass(frozen=True)
+class NamespaceNet:
+    """participant, peer: addresses. path: the access link, routers and boxes between them (no tunnel, no NAT).
+    hosts: who answers at which other address outside, on which of the `ports`. seed: the link's chance."""
+
+    participant: str
+    peer: str
+    path: SimPath
+    hosts: Mapping[str, Host] = field(default_factory=dict)
+    ports: Mapping[Transport, Sequence[int]] = field(default_factory=dict)
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.path.tunnel is not None or self.path.public is not None:
+            raise BadInput("no tunnel and no NAT between real kernels", "path")
+        if len({self.participant, self.peer, *self.hosts}) != 2 + len(self.hosts):
+            raise BadInput("two ends with the same address", "net")
+
+
+class Topology:
+    """Made by `open`. Whatever runs in it ends with it."""
+
+    def __init__(self, places: Any, net: NamespaceNet) -> None:
+        self.net = net
+        self._places = places
+        self._children: list[Child] = []
+
+    def run_participant(self, work: Callable[[], T], timeout: float | None = None) -> T:
+        """Do `work` as the participant, in a process of its own, and return what it returns (pickled).
+
+        Raises what it raises, and TimeoutError after `timeout` seconds.
+        """
+        child = self._launch("the participant", lambda report: work(), self._places.participant)
+        try:
+            result: T = child.result(timeout)
+            return result
+        finally:
+            child.stop()
+
+    def start_participant(self, work: Callable[[Report], object]) -> Child:
+        """The same beside the caller: `ready()`, `result()` and `stop()` of what is returned."""
+        return self._launch("the participant", work, self._places.participant)
+
+    def run_outside(self, work: Callable[[Report], object], timeout: float = START_S) -> tuple[Child, Any]:
+        """Start a server outside. `work(ready)` calls `ready(value)` once it serves, and goes on; the process and the
+        value are returned. The peer's and all hosts' addresses are there to be bound, ports below 1024 too."""
+        child = self._launch("a server outside", work, self._places.outside)
+        return child, child.ready(timeout)
+
+    def _launch(self, name: str, work: Callable[[Report], object], place: int) -> Child:
+        child = launch(name, work, partial(self._places.enter, place))
+        self._children.append(child)
+        return child
+
+    def _begin(self) -> None:
+        net = self.net
+
+        def router(ready: Report) -> None:
+            from ringback.lab.namespaces.layout import HARDWARE, OUTSIDE, PARTICIPANT, ROUTER_FAR, ROUTER_NEAR
+
+            near = Side(ROUTER_NEAR, bytes.fromhex(HARDWARE[PARTICIPANT].replace(":", "")))
+            far = Side(ROUTER_FAR, bytes.fromhex(HARDWARE[OUTSIDE].replace(":", "")))
+            ready(None)
+            route(net.path, net.seed, near, far)
+
+        self._launch("the router", router, self._places.router).ready(START_S)
+        if net.hosts:
+            self.run_outside(partial(serve, net.hosts, net.ports))
+
+    def close(self) -> None:
+        while self._children:
+            self._children.pop().stop()
+        self._places.close()
+
+
+@contextmanager
+def open(net: NamespaceNet) -> Iterator[Topology]:
+    """Bring it up, and take all of it down at the end, however that comes: processes, interfaces and namespaces vanish
+    with us even when we are killed. Call it before threads start.
+
+    Raises RingbackError, with the reason, where `supported` says no.
+    """
+    reason = supported()
+    if reason is not None:
+        raise RingbackError(f"no network namespaces: {reason}")
+    from ringback.lab.namespaces import layout
+
+    outside = [net.peer, *net.hosts]
+    for gateway in (layout.NEAR_GATEWAY, layout.FAR_GATEWAY):
+        if gateway in (net.participant, *outside):
+            raise BadInput(f"{gateway} is kept for the router", "net")
+    topology = Topology(layout.make([net.participant], outside), net)
+    try:
+        topology._begin()
+        yield topology
+    finally:
+        topology.close()
+
+
+@lru_cache(maxsize=1)
+def supported() -> str | None:
+    """None where namespaces can be had here; else why not, in one line. Tries once, in a child."""
+    if sys.platform != "linux":
+        return "only Linux has them"
+    try:
+        import pyroute2
+    except ImportError:
+        return "pyroute2 is not installed (ringback[lab])"
+    del pyroute2
+    reading, writing = os.pipe()
+    us = os.getpid()
+    child = os.fork()
+    if not child:
+        try:
+            kernel.die_with(us, signal.SIGKILL)
+            os.write(writing, (_obstacle() or "").encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        said = pipe.read().decode()
+    os.waitpid(child, 0)
+    return said or None
+
+
+def _obstacle() -> str | None:
+    try:
+        kernel.become_root_of_new_user_namespace()
+    except OSError as error:
+        if os.geteuid() != 0:
+            return f"user namespaces are refused to ordinary users ({error.strerror})"
+    try:
+        kernel.unshare(kernel.CLONE_NEWNET)
+        socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0).close()
+    except OSError as error:
+        return f"network namespaces or packet sockets are refused ({error.strerror})"
+    from ringback.lab.namespaces.layout import try_cable
+
+    return try_cable()
