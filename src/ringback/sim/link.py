@@ -79,6 +79,7 @@ class OneWay:
         "_rng",
         "_run",
         "_seconds_per_byte",
+        "admitted",
         "dropped",
         "lost",
     )
@@ -86,8 +87,9 @@ class OneWay:
     def __init__(self, parameters: LinkParameters, kbps: float, rng: np.random.Generator) -> None:
         p = parameters
         self.lost = 0
-        """Packets lost by chance, and `dropped`: by the full queue."""
+        """Packets lost by chance; `dropped`: by the full queue; `admitted`: all that came."""
         self.dropped = 0
+        self.admitted = 0
         self._rng = rng
         self._access = p.access_ms / 1e3
         self._jitter = p.jitter_ms / 1e3
@@ -110,6 +112,7 @@ class OneWay:
 
     def admit(self, now: float, size: int) -> float:
         """When a packet of `size` bytes that meets the link at `now` leaves it; `LOST` where it does not."""
+        self.admitted += 1
         if self._cross_next <= now:
             self._compete(now)
         busy = self._busy
