@@ -1,0 +1,151 @@
+"""What the two ends say to each other out of band: requests and answers of the `Ask` seam, as msgpack.
+
+Times travel as whole tenths of a millisecond relative to the scheduled time, zlib-compressed: a round's record is
+some 15 kB instead of 90 kB of JSON, which matters on the bad links that this instrument is for.
+"""
+
+import zlib
+from array import array
+from collections.abc import Sequence
+from typing import Literal, TypeVar
+
+import msgspec
+
+from ringback.errors import BadInput
+from ringback.record import ExchangeSpec, Try
+
+VERSION = 1
+TICK = 1e-4  # seconds
+ABSENT = -(2**31)
+
+
+class OpenRequest(msgspec.Struct, frozen=True):
+    """Opens a session. ports: `udp/3478` and the like, those the catalogue would have; replays: captured exchanges
+    (msgpack of flow.Replay) that the original of form `replay` carries."""
+
+    version: int
+    ports: list[str]
+    replays: list[bytes] = []
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """session: opaque id; seed: 32 bytes from which both ends render; ports: wanted port to the one that is had;
+    other: ports that belong to no app, per transport; seen_as: the asking address; key: Ed25519 public key."""
+
+    session: str
+    seed: bytes
+    ports: dict[str, int]
+    other: dict[str, list[int]]
+    seen_as: str
+    key: bytes
+    max_exchanges: int = 24
+
+
+class RoundRequest(msgspec.Struct, frozen=True):
+    session: str
+    number: int
+    specs: list[ExchangeSpec]
+
+
+class OutcomeRequest(msgspec.Struct, frozen=True):
+    session: str
+    number: int
+    final: bool
+
+
+class FarExchange(msgspec.Struct, frozen=True):
+    """The far half of one exchange. anchor: far clock at the exchange's start, None if nothing came. received / sent:
+    packed times (see `pack`), index-aligned with the script's near / far packets."""
+
+    number: int
+    anchor: float | None
+    received: bytes = b""
+    sent: bytes = b""
+    duplicates: int = 0
+    corrupted: int = 0
+    up_received: int | None = None
+
+
+class FarRound(msgspec.Struct, frozen=True):
+    """digest: SHA-256 over what the far end saw (its FarExchange records, in order)."""
+
+    number: int
+    exchanges: list[FarExchange]
+    digest: bytes
+
+
+class TrySpec(msgspec.Struct, frozen=True):
+    """A try at a host without a script: kind neutral|app|peer|site; address to try; see record.Try."""
+
+    kind: Literal["neutral", "app", "peer", "site"]
+    target: str
+    address: str
+    port: int
+    transport: Literal["udp", "tcp"]
+    form: str
+    app: str | None = None
+    function: str | None = None
+    name: str | None = None
+    pings: int = 1
+
+
+class VantageRequest(msgspec.Struct, frozen=True):
+    session: str
+    tries: list[TrySpec]
+
+
+class VantageAnswer(msgspec.Struct, frozen=True):
+    """done False: ask again."""
+
+    done: bool
+    tries: list[Try] = []
+
+
+class CloseRequest(msgspec.Struct, frozen=True):
+    session: str
+
+
+class Transcript(msgspec.Struct, frozen=True):
+    """digests: one a round, in order; signature: Ed25519 over b"ringback/transcript/1" and the digests."""
+
+    digests: list[bytes]
+    signature: bytes
+    key: bytes
+
+
+class Done(msgspec.Struct, frozen=True):
+    ok: bool = True
+
+
+T = TypeVar("T")
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    return msgspec.msgpack.encode(message)
+
+
+def decode(body: bytes, kind: type[T], where: str) -> T:
+    """Raises BadInput naming `where` for bytes that are no `kind`."""
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"not a {kind.__name__}: {error}", where) from error
+
+
+def pack(times: Sequence[float | None], expected: Sequence[float]) -> bytes:
+    """Times as tenths of a millisecond after the expected ones, None where absent; lossless to 0.05 ms."""
+    values = array("i", [ABSENT if t is None else round((t - e) / TICK) for t, e in zip(times, expected, strict=True)])
+    return zlib.compress(values.tobytes(), 6)
+
+
+def unpack(packed: bytes, expected: Sequence[float], where: str) -> list[float | None]:
+    """Inverse of `pack`. Raises BadInput for bytes that do not hold exactly len(expected) times."""
+    limit = 4 * len(expected)
+    try:
+        raw = zlib.decompressobj().decompress(packed, limit + 1)
+    except zlib.error as error:
+        raise BadInput(f"times do not decompress: {error}", where) from error
+    if len(raw) != limit:
+        raise BadInput(f"{len(raw)} bytes of times instead of {limit}", where)
+    values = array("i", raw)
+    return [None if v == ABSENT else e + v * TICK for v, e in zip(values, expected, strict=True)]

@@ -1,0 +1,174 @@
+"""Running datagram scripts, near half and far half. Label-blind: scripts and numbers are all there is to see.
+
+Sends are handed to the driver a stretch of time at a time (STRETCH), so that a round can be stopped between
+checkpoints without recalling much. The far half starts an exchange when any packet of it first arrives and takes that
+packet's place in the script as the exchange's clock.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from ringback.flow.script import DatagramScript
+from ringback.record import DatagramOutcome, IcmpError, Lane
+from ringback.trial.seam import Close, Command, Flow, Open, Received, Refused, Send, Sent
+
+STRETCH = 1.0  # seconds of sends handed over at a time
+LIMITED_STRETCH = 0.05  # the same towards an address not yet proven: each send is weighed against what came in
+MAX_ICMP = 16
+MAX_ANSWERS = 4
+
+
+class Half:
+    """What one side of one exchange sends and what it got from the other."""
+
+    def __init__(self, script: DatagramScript, near: bool) -> None:
+        ours, theirs = (script.near, script.far) if near else (script.far, script.near)
+        self.script = script
+        self.timed = [i for i, send in enumerate(ours) if send.after is None]
+        self.replies: dict[int, list[int]] = {}
+        for i, send in enumerate(ours):
+            if send.after is not None:
+                self.replies.setdefault(send.after, []).append(i)
+        self.ours = ours
+        self.next = 0  # index into `timed`
+        self.sent: list[float | None] = [None] * len(ours)
+        self.received: list[float | None] = [None] * len(theirs)
+        self.duplicates = 0
+        self.corrupted = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+
+
+class NearDatagram(Half):
+    """The participant's half of one exchange."""
+
+    def __init__(self, flow: int, port: int, start: float, script: DatagramScript) -> None:
+        super().__init__(script, near=True)
+        self.flow = flow
+        self.port = port
+        self.start = start
+        self.index = {send.data: i for i, send in enumerate(script.far)}
+        self.icmp: list[IcmpError] = []
+        self.answers: list[bytes] = []
+        self.opened = False
+
+    def open(self, host: str, path: str, ttl: int | None) -> Command:
+        self.opened = True
+        return Open(self.flow, "udp", host, self.port, path, ttl)
+
+    def due(self, until: float) -> Iterator[Command]:
+        """Timed sends before `until` (same clock as `start`)."""
+        timed, ours = self.timed, self.ours
+        while self.next < len(timed):
+            i = timed[self.next]
+            at = self.start + ours[i].at
+            if at >= until:
+                return
+            self.next += 1
+            yield Send(self.flow, at, ours[i].data, i)
+
+    def sent_event(self, event: Sent) -> None:
+        self.sent[event.index] = event.at
+        self.bytes_out += len(self.ours[event.index].data)
+
+    def receive(self, event: Received) -> Sequence[Command]:
+        i = self.index.get(event.data)
+        if i is None:
+            self.corrupted += 1
+            if len(self.answers) < MAX_ANSWERS:
+                self.answers.append(event.data[:512])
+            return ()
+        if self.received[i] is not None:
+            self.duplicates += 1
+            return ()
+        self.received[i] = event.at
+        self.bytes_in += len(event.data)
+        if i in self.replies:
+            return [Send(self.flow, event.at, self.ours[j].data, j) for j in self.replies[i]]
+        return ()
+
+    def refuse(self, event: Refused) -> None:
+        if len(self.icmp) < MAX_ICMP:
+            self.icmp.append(IcmpError(event.at, event.type, event.code, event.source))
+
+    def outcome(self) -> DatagramOutcome:
+        """The near half alone: the outward lane's arrivals and the inward lane's departures are the far half's."""
+        script = self.script
+        outward = Lane(
+            [s.at for s in script.near], [len(s.data) for s in script.near], list(self.sent), [None] * len(self.sent)
+        )
+        inward = Lane(
+            [s.at for s in script.far],
+            [len(s.data) for s in script.far],
+            [None] * len(self.received),
+            list(self.received),
+            self.duplicates,
+            self.corrupted,
+        )
+        return DatagramOutcome(outward, inward, list(self.icmp), list(self.answers), "lost")
+
+
+class FarDatagram(Half):
+    """The peer's half of one exchange. `anchor`: far clock at the exchange's start, None until something came."""
+
+    def __init__(self, number: int, port: int, script: DatagramScript) -> None:
+        super().__init__(script, near=False)
+        self.number = number
+        self.port = port
+        self.flow: Flow | None = None
+        self.anchor: float | None = None
+        self.proven = False
+        self.handed_to = 0.0  # far clock up to which timed sends were handed over
+
+    def arrive(self, flow: Flow, i: int, size: int, at: float, proven: bool) -> Sequence[Command]:
+        """Packet `i` of the near side came."""
+        if self.anchor is None:
+            self.flow = flow
+            self.anchor = at - self.script.near[i].at
+            self.proven = proven
+        elif flow != self.flow:
+            self.corrupted += 1
+            return ()
+        self.bytes_in += size
+        if self.received[i] is not None:
+            self.duplicates += 1
+            return ()
+        self.received[i] = at
+        commands: list[Command] = []
+        for j in self.replies.get(i, ()):
+            self._send(j, at, commands)
+        return commands
+
+    def foreign(self, size: int) -> None:
+        """A packet on this flow that is none of the script's."""
+        self.corrupted += 1
+        self.bytes_in += size
+
+    def due(self, now: float) -> Sequence[Command]:
+        commands: list[Command] = []
+        assert self.anchor is not None
+        until = now + (STRETCH if self.proven else LIMITED_STRETCH)
+        timed, ours = self.timed, self.ours
+        while self.next < len(timed):
+            i = timed[self.next]
+            at = self.anchor + ours[i].at
+            if at >= until:
+                break
+            self.next += 1
+            self._send(i, max(at, now), commands)
+        self.handed_to = until
+        return commands
+
+    @property
+    def exhausted(self) -> bool:
+        return self.next >= len(self.timed)
+
+    def _send(self, i: int, at: float, commands: list[Command]) -> None:
+        data = self.ours[i].data
+        if not self.proven and self.bytes_out + len(data) > self.bytes_in:
+            return  # RFC 9000 8.1 in spirit, with a factor of one: an unproven address gets no more than it gave
+        self.bytes_out += len(data)
+        commands.append(Send(self.flow, at, data, i))
+
+
+def close_all(flows: Sequence[Flow]) -> list[Command]:
+    return [Close(flow) for flow in flows]

@@ -1,0 +1,146 @@
+"""Drawing a round before it runs: ports, start order and times first, then which exchange carries what.
+
+The labels are drawn last, over slots that are already fixed, by the random source passed in (a CSPRNG on real
+networks): if the network does not look at payloads or ports, they are exchangeable given the outcomes.
+"""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Literal
+
+import msgspec
+
+from ringback.catalogue import Catalogue
+from ringback.flow import FormPlan, forms_of
+from ringback.record import Arm, Cell, ExchangeSpec
+from ringback.trial.control import Grant
+
+CALL_SECONDS = 10.5
+CALL_CHECKPOINTS = (1.0, 2.5, 5.0, CALL_SECONDS)
+CALL_SPREAD = 0.25  # seconds over which a round's calls start
+PER_ARM = 6  # exchanges of each of the four arms: 24 flows
+TEXT_LIFE, QUICK_TEXT_LIFE = 10.0, 5.0  # seconds that a text exchange may take
+MEDIA_LIFE = 6.0
+DNS_LIFE = 3.0
+DNS_GAP = 0.2
+MEDIA_SIZE, LEAST_MEDIA = 200_000, 80_000  # bytes; more than the largest scored cut-off
+LIKE_AT_ONCE = 3  # TLS connections of one SNI and fingerprint open at once
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A round about to run: specs and starts (seconds after its epoch) are aligned, in start order."""
+
+    number: int
+    cell: Cell
+    form: str
+    specs: list[ExchangeSpec]
+    starts: list[float]
+    checkpoints: tuple[float, ...]
+    seconds: float  # nominal length
+
+
+class Sizing(msgspec.Struct, frozen=True):
+    """What the link bears: exchanges per arm of a call round, and bytes of a download."""
+
+    per_arm: int = PER_ARM
+    media_bytes: int = MEDIA_SIZE
+    media_gap: float = MEDIA_LIFE / LIKE_AT_ONCE
+
+
+def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float) -> Sizing:
+    """At most half the link for a round's calls; downloads of about a second. call_kbps: one call, one direction."""
+    known = [rate for rate in (up_kbps, down_kbps) if rate is not None]
+    per_arm = PER_ARM
+    if known:
+        per_arm = max(2, min(PER_ARM, int(0.5 * min(known) / (4 * call_kbps))))
+    size, gap = MEDIA_SIZE, MEDIA_LIFE / LIKE_AT_ONCE
+    if down_kbps is not None:
+        size = int(max(LEAST_MEDIA, min(MEDIA_SIZE, down_kbps * 1000 / 8)))
+        gap = max(gap, min(MEDIA_LIFE, 1.5 * size * 8 / 1000 / down_kbps))
+    return Sizing(per_arm, size, gap)
+
+
+def cells_of(
+    catalogue: Catalogue, apps: Sequence[str], functions: Sequence[str], paths: Sequence[str], route: str = "relay"
+) -> list[Cell]:
+    """Every cell, path by path; voice in both call directions."""
+    cells = []
+    for path in paths:
+        for app in apps:
+            for function in functions:
+                if function not in catalogue.apps[app].functions:
+                    continue
+                if function == "voice":
+                    cells += [Cell(app, function, d, route, path) for d in ("outgoing", "incoming")]  # type: ignore[arg-type]
+                else:
+                    cells.append(Cell(app, function, path=path))
+    return cells
+
+
+def form_plans(catalogue: Catalogue, cell: Cell, replay: bool) -> tuple[FormPlan, ...]:
+    plans = forms_of(catalogue, cell.app, cell.function, cell.route)
+    if replay:
+        return tuple(msgspec.structs.replace(p, form="replay") if p.form == "relay-call" else p for p in plans)
+    return plans
+
+
+def draw_round(
+    cell: Cell,
+    plan: FormPlan,
+    number: int,
+    first_exchange: int,
+    grant: Grant,
+    random: Random,
+    size: Sizing,
+    mode: Literal["default", "quick"] = "default",
+    replay: str | None = None,
+) -> Planned:
+    """One round of `plan.form`. Exchange numbers run from first_exchange in start order."""
+    voice = plan.transport == "udp" and plan.form != "dns"
+    per_arm = size.per_arm if voice else (3 if mode == "quick" else PER_ARM)
+    ports = ("app", "other") if "port" in plan.factors else ("app",)
+    each = per_arm if len(ports) == 2 else 2 * per_arm
+    slots = 2 * len(ports) * each
+    wanted = f"{plan.transport}/{plan.app_port}"
+    app_port = grant.ports.get(wanted, plan.app_port)
+    other_port = random.choice([p for p in grant.other[plan.transport] if p != app_port])
+
+    checkpoints: tuple[float, ...]
+    if voice:
+        seconds, checkpoints, bytes_down = CALL_SECONDS, CALL_CHECKPOINTS, 0
+        starts = sorted(random.uniform(0.0, CALL_SPREAD) for _ in range(slots))
+    else:
+        seconds, gap, bytes_down = _sequence(cell, plan, size, mode)
+        checkpoints = (seconds,)
+        starts = [gap * (i + random.uniform(0.0, 0.3)) for i in range(slots)]
+
+    arms: list[Arm] = [Arm(payload, port) for payload in ("original", "control") for port in ports for _ in range(each)]  # type: ignore[arg-type]
+    random.shuffle(arms)
+    specs = [
+        ExchangeSpec(
+            number=first_exchange + i,
+            app=cell.app,
+            function=cell.function,
+            direction=cell.direction,
+            route=cell.route,
+            form=plan.form,
+            arm=arm,
+            transport=plan.transport,
+            port=app_port if arm.port == "app" else other_port,
+            seconds=seconds,
+            size=bytes_down,
+            replay=replay if plan.form == "replay" else None,
+        )
+        for i, arm in enumerate(arms)
+    ]
+    return Planned(number, cell, plan.form, specs, starts, checkpoints, starts[-1] + seconds)
+
+
+def _sequence(cell: Cell, plan: FormPlan, size: Sizing, mode: str) -> tuple[float, float, int]:
+    """(life of an exchange, gap between slots, download bytes) where a round is a sequence of slots."""
+    if plan.form == "dns":
+        return DNS_LIFE, DNS_GAP, 0
+    if cell.function == "media":
+        return MEDIA_LIFE, size.media_gap, size.media_bytes
+    life = QUICK_TEXT_LIFE if mode == "quick" else TEXT_LIFE
+    return life, life / LIKE_AT_ONCE, 0

@@ -1,0 +1,173 @@
+"""The near half of a round as it runs: exchanges side by side, blind to what each of them is."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from ringback.flow.script import DatagramScript, Script
+from ringback.record import DatagramOutcome, Outcome
+from ringback.trial.control import FarExchange, unpack
+from ringback.trial.datagrams import STRETCH, NearDatagram
+from ringback.trial.seam import Close, Command, Connected, Delivered, Ended, Event, Received, Refused, Sent
+from ringback.trial.streams import NearStream
+
+GRACE = 0.6  # seconds after a call's last packet in which stragglers still count
+
+
+class Blind(msgspec.Struct, frozen=True):
+    """An exchange as the engine sees it: no label. start: seconds after the round's epoch."""
+
+    number: int
+    port: int
+    start: float
+    script: Script
+
+
+class Running:
+    """Runs a round's exchanges towards one host over one path. `claim` hands out fresh flow numbers."""
+
+    def __init__(
+        self, exchanges: Sequence[Blind], host: str, path: str, claim: Callable[[], int], ttl: int | None = None
+    ) -> None:
+        self._blind = exchanges
+        self._host, self._path, self._claim, self._ttl = host, path, claim, ttl
+        self.epoch = 0.0
+        self.bytes = 0
+        self.stopped = False
+        self._datagrams: dict[int, NearDatagram] = {}
+        self._streams: dict[int, NearStream] = {}
+        self._by_number: dict[int, NearDatagram | NearStream] = {}
+        self._waiting: list[NearDatagram | NearStream] = []
+        self._handed_to = 0.0
+        self._until = 0.0
+        self.wake_at: float | None = None
+
+    def start(self, now: float) -> Sequence[Command]:
+        self.epoch = now
+        for blind in self._blind:
+            flow = self._claim()
+            half: NearDatagram | NearStream
+            if isinstance(blind.script, DatagramScript):
+                half = self._datagrams[flow] = NearDatagram(flow, blind.port, now + blind.start, blind.script)
+                self._until = max(self._until, half.start + blind.script.seconds + GRACE)
+            else:
+                half = self._streams[flow] = NearStream(flow, blind.port, now + blind.start, blind.script)
+                self._until = max(self._until, half.deadline)
+            self._by_number[blind.number] = half
+        self._waiting = sorted(self._by_number.values(), key=lambda half: -half.start)
+        return self.wake(now)
+
+    def wake(self, now: float) -> Sequence[Command]:
+        commands: list[Command] = []
+        if self.stopped:
+            return commands
+        while self._waiting and self._waiting[-1].start <= now + 1e-9:
+            half = self._waiting.pop()
+            commands.append(half.open(self._host, self._path, self._ttl))
+            if isinstance(half, NearDatagram):
+                commands.extend(half.due(max(self._handed_to, now)))
+        if self._datagrams and now >= self._handed_to - 1e-9:
+            self._handed_to = now + STRETCH
+            for half in self._datagrams.values():
+                if half.opened:
+                    commands.extend(half.due(self._handed_to))
+        for stream in self._streams.values():
+            if stream.opened and not stream.over and stream.deadline <= now + 1e-9:
+                commands.extend(stream.expire(now))
+        if self.finished_at <= now + 1e-9:
+            commands.extend(self.stop(now))
+        self._schedule()
+        return commands
+
+    @property
+    def finished_at(self) -> float:
+        """When the round is over: the last straggler's time for calls, the last stream's end for streams."""
+        if not self._datagrams and not self._waiting and all(s.over for s in self._streams.values()):
+            return float("-inf")
+        return self._until
+
+    def _schedule(self) -> None:
+        if self.stopped:
+            self.wake_at = None
+            return
+        times = [self._until]
+        if self._waiting:
+            times.append(self._waiting[-1].start)
+        if self._datagrams and self._handed_to < self._until - GRACE:
+            times.append(self._handed_to)
+        times.extend(s.deadline for s in self._streams.values() if s.opened and not s.over)
+        self.wake_at = min(times)
+
+    def owns(self, flow: object) -> bool:
+        return flow in self._datagrams or flow in self._streams
+
+    def handle(self, event: Event, now: float) -> Sequence[Command]:
+        if isinstance(event, Sent):
+            half = self._datagrams[event.flow]  # type: ignore[index]
+            half.sent_event(event)
+            self.bytes += len(half.ours[event.index].data) + 28
+            return ()
+        if isinstance(event, Received):
+            self.bytes += len(event.data) + 28
+            return self._datagrams[event.flow].receive(event)  # type: ignore[index]
+        if isinstance(event, Refused):
+            self._datagrams[event.flow].refuse(event)  # type: ignore[index]
+            return ()
+        stream = self._streams[event.flow]  # type: ignore[union-attr,index]
+        if stream.over:
+            return ()
+        if isinstance(event, Delivered):
+            self.bytes += len(event.data) + 40 * (1 + len(event.data) // 1448)
+            commands = stream.deliver(event)
+        elif isinstance(event, Connected):
+            commands = stream.connect(event)
+            self.bytes += sum(len(t.data) for t in stream.script.turns if t.by_near) + 200
+        elif isinstance(event, Ended):
+            commands = stream.end(event)
+        else:
+            return ()
+        if stream.over:
+            if self.finished_at <= now:
+                commands = [*commands, *self.stop(now)]
+            self._schedule()
+        return commands
+
+    def stop(self, now: float) -> Sequence[Command]:
+        """Close what is open; what had not come by now has not arrived."""
+        if self.stopped:
+            return ()
+        self.stopped = True
+        self.wake_at = None
+        commands: list[Command] = [Close(f) for f, half in self._datagrams.items() if half.opened]
+        commands.extend(Close(f, reset=True) for f, s in self._streams.items() if s.opened and not s.over)
+        return commands
+
+    def started_at(self, number: int) -> float:
+        return self._by_number[number].start
+
+    def outcomes(self, far: Iterable[FarExchange] = (), where: str = "far round") -> Mapping[int, Outcome]:
+        """Outcomes by exchange number, the far half's word merged in where it came. Raises BadInput for a far record
+        that does not fit the script."""
+        reported = {exchange.number: exchange for exchange in far}
+        merged: dict[int, Outcome] = {}
+        for number, half in self._by_number.items():
+            outcome = half.outcome()
+            exchange = reported.get(number)
+            if exchange is not None:
+                outcome.partner = "reported"
+                if isinstance(outcome, DatagramOutcome):
+                    _merge(outcome, exchange, f"{where}, exchange {number}")
+                else:
+                    outcome.up_received = exchange.up_received
+            merged[number] = outcome
+        return merged
+
+
+def _merge(outcome: DatagramOutcome, exchange: FarExchange, where: str) -> None:
+    outward, inward = outcome.outward, outcome.inward
+    outward.duplicates, outward.corrupted = exchange.duplicates, exchange.corrupted
+    if exchange.anchor is None:
+        return
+    anchor = exchange.anchor
+    outward.received = unpack(exchange.received, [anchor + at for at in outward.scheduled], where)
+    inward.sent = unpack(exchange.sent, [anchor + at for at in inward.scheduled], where)

@@ -1,0 +1,377 @@
+"""A session: the near end. It opens, tries what needs no script, sizes the link, then runs cells round by round.
+
+Lanes: text cells side by side, calls one cell at a time, downloads of all apps side by side but never beside calls.
+A series is one round of every form of a cell; undecided cells get another as long as the budget lasts.
+"""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Literal
+
+import msgspec
+
+from ringback import flow
+from ringback.catalogue import Catalogue
+from ringback.errors import BadInput
+from ringback.flow.script import Script
+from ringback.record import Arm, Cell, DatagramOutcome, ExchangeSpec, Round, Try
+from ringback.trial import control, probe
+from ringback.trial.activity import Owner, RoundActivity
+from ringback.trial.cells import CellTrial
+from ringback.trial.contrast import TriesActivity
+from ringback.trial.plan import Planned, Sizing, cells_of, draw_round, form_plans, sizing
+from ringback.trial.seam import Answer, Ask, Command, Event, Flow
+from ringback.verdict.weights import thresholds
+
+CALL_KBPS = 35.0  # one call, one direction, IP: the largest of the catalogue's (Telegram's 200 B every 60 ms)
+MOST_SERIES = {"voice": 4, "text": 2, "media": 3, "outer": 2}
+ALPHA = 0.001
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """peer: address of the far end, None when there is none. tries: see contrast.targets, one list a path.
+    everywhere: measure every cell on every path; else a later path only for what is not working on the first.
+    budget_s: no round starts that could not end by then. outer: path name -> VPN protocol to be tried at the peer.
+    """
+
+    apps: Sequence[str]
+    functions: Sequence[str]
+    paths: Sequence[str]
+    peer: str | None
+    tries: Sequence[control.TrySpec]
+    route: Literal["relay", "p2p"] = "relay"
+    mode: Literal["default", "quick"] = "default"
+    everywhere: bool = False
+    budget_s: float | None = None
+    outer: dict[str, str] = {}
+    replay: str | None = None
+    replays: Sequence[bytes] = ()
+    directions: Sequence[str] = ("outgoing", "incoming")
+
+
+class Result(msgspec.Struct):
+    """All raw facts of a session. trials: by cell, in the order measured."""
+
+    trials: list[CellTrial]
+    tries: list[Try]
+    digests: list[bytes]
+    signature: bytes | None
+    peer_key: bytes | None
+    partner: Literal["reported", "unreachable", "vanished"]
+    seconds: float
+    notes: list[str]
+
+
+class Session:
+    """`trial.seam.End`. random draws plans and labels (a CSPRNG on real networks); progress hears (done, of) cells."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        random: Random,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> None:
+        self._settings, self._catalogue, self._random, self._progress = settings, catalogue, random, progress
+        self.session = ""
+        self._grant: control.Grant | None = None
+        self._flows = 0
+        self._asks = 0
+        self._owners: dict[int, Owner] = {}
+        self._activities: list[RoundActivity | TriesActivity] = []
+        self._by_flow: dict[Flow, RoundActivity | TriesActivity] = {}
+        self._rounds = 0
+        self._exchanges = 0
+        self._sizing = Sizing()
+        self._stage = "new"
+        self._path = 0
+        self._media_turn = False
+        self._began = 0.0
+        self._trials: list[CellTrial] = []
+        self._tries: list[Try] = []
+        self._transcript: control.Transcript | None = None
+        self._partner: Literal["reported", "unreachable", "vanished"] = "reported"
+        self._notes: list[str] = []
+        self._ended = 0.0
+        self._attempts = 0
+        self._make_trials()
+
+    def _make_trials(self) -> None:
+        settings = self._settings
+        outer = [Cell(vpn, "outer", path=path) for path, vpn in settings.outer.items()]
+        cells = cells_of(self._catalogue, settings.apps, settings.functions, settings.paths, settings.route)
+        cells = [c for c in cells if c.direction is None or c.direction in settings.directions]
+        bars = thresholds([repr(cell) for cell in [*outer, *cells]], ALPHA)
+        for cell in [*outer, *cells]:
+            plans = form_plans(self._catalogue, cell, settings.replay is not None)
+            most = 1 if settings.mode == "quick" else MOST_SERIES[cell.function]
+            self._trials.append(CellTrial(cell, plans, bars[repr(cell)], most))
+
+    # -- Desk -----------------------------------------------------------------------------------------------------
+
+    def claim(self) -> int:
+        self._flows += 1
+        return self._flows
+
+    def ask(self, owner: Owner, what: str, body: msgspec.Struct) -> Ask:
+        self._asks += 1
+        self._owners[self._asks] = owner
+        return Ask(self._asks, what, control.encode(body))
+
+    # -- End ------------------------------------------------------------------------------------------------------
+
+    @property
+    def finished(self) -> bool:
+        return self._stage == "finished"
+
+    def start(self, now: float) -> Sequence[Command]:
+        self._began = now
+        if self._settings.peer is None:
+            self._partner = "unreachable"
+            return self._start_tries(now)
+        self._stage = "opening"
+        return (self._open(),)
+
+    def _open(self) -> Ask:
+        self._attempts += 1
+        ports = sorted({f"{p.transport}/{p.app_port}" for trial in self._trials for p in trial.plans})
+        return self.ask(self, "open", control.OpenRequest(control.VERSION, ports, list(self._settings.replays)))
+
+    def answered(self, answer: Answer, now: float) -> Sequence[Command]:
+        if self._stage == "opening":
+            if answer.failure is None:
+                try:
+                    self._grant = control.decode(answer.body, control.Grant, "grant")
+                    self.session = self._grant.session
+                except BadInput as error:
+                    self._notes.append(str(error))
+            elif self._attempts < 2:
+                return (self._open(),)
+            if self._grant is None:
+                self._partner = "unreachable"
+            return self._start_tries(now)
+        if self._stage == "closing":
+            if answer.failure is None:
+                self._transcript = control.decode(answer.body, control.Transcript, "transcript")
+            self._finish(now)
+        return ()
+
+    def _start_tries(self, now: float) -> Sequence[Command]:
+        self._stage = "tries"
+        commands: list[Command] = []
+        for i, path in enumerate(self._settings.paths):
+            specs = list(self._settings.tries)
+            self._random.shuffle(specs)
+            vantage = i == 0 and self._grant is not None
+            activity = TriesActivity(specs, path, self, self._random.randbytes(32), vantage)
+            commands += self._begin(activity, now)
+        if self._grant is not None:
+            commands += self._begin(self._probe_round(), now)
+        return commands
+
+    def _probe_round(self) -> RoundActivity:
+        grant = self._grant
+        assert grant is not None
+        number = self._next_exchange(1)
+        port = self._random.choice(grant.other["udp"])
+        arm = Arm("control", "other")
+        spec = ExchangeSpec(number, "probe", "probe", None, None, probe.FORM, arm, "udp", port, 2.0)
+        self._rounds += 1
+        planned = Planned(self._rounds, Cell("probe", "probe"), probe.FORM, [spec], [0.0], (2.0,), 2.0)
+        return self._activity(planned, None, self._settings.paths[0], "probe")
+
+    def _next_exchange(self, n: int) -> int:
+        first = self._exchanges + 1
+        self._exchanges += n
+        return first
+
+    def _activity(self, planned: Planned, trial: CellTrial | None, path: str, lane: str) -> RoundActivity:
+        assert self._settings.peer is not None
+        return RoundActivity(planned, trial, self, self._settings.peer, path, self._render, lane)
+
+    def _render(self, spec: ExchangeSpec) -> Script:
+        assert self._grant is not None
+        return render(spec, self._grant.seed, self._settings.replays, self._catalogue)
+
+    def _begin(self, activity: RoundActivity | TriesActivity, now: float) -> list[Command]:
+        self._activities.append(activity)
+        first = self._flows + 1
+        commands = list(activity.start(now))
+        self._note_flows(activity, first)
+        return commands
+
+    def _note_flows(self, activity: RoundActivity | TriesActivity, first: int) -> None:
+        for number in range(first, self._flows + 1):
+            self._by_flow[number] = activity
+
+    def handle(self, event: Event, now: float) -> Sequence[Command]:
+        if isinstance(event, Answer):
+            owner = self._owners.pop(event.number, None)
+            if owner is None:
+                return ()
+            first = self._flows + 1
+            commands = owner.answered(event, now)
+            if owner is not self:
+                self._note_flows(owner, first)  # type: ignore[arg-type]
+            return self._settle(commands, now)
+        activity = self._by_flow.get(event.flow)
+        if activity is None or activity.finished:
+            return ()
+        commands = activity.handle(event, now)
+        return self._settle(commands, now) if activity.finished else commands
+
+    def wake(self, now: float) -> Sequence[Command]:
+        commands: list[Command] = []
+        for activity in self._activities:
+            at = activity.wake_at
+            if at is not None and at <= now + 1e-9:
+                commands += activity.wake(now)
+        return self._settle(commands, now)
+
+    @property
+    def wake_at(self) -> float | None:
+        return min((at for activity in self._activities if (at := activity.wake_at) is not None), default=None)
+
+    # -- what runs next -------------------------------------------------------------------------------------------
+
+    def _settle(self, commands: Sequence[Command], now: float) -> Sequence[Command]:
+        """Take in what has finished and start what may run now."""
+        done = [activity for activity in self._activities if activity.finished]
+        for activity in done:
+            self._activities.remove(activity)
+            self._take(activity)
+        if not done and self._activities:
+            return commands
+        more = list(commands)
+        if self._stage == "tries" and not self._activities:
+            self._stage = "trials" if self._grant is not None else "closing"
+            if self._grant is None:
+                self._finish(now)
+                return more
+        if self._stage == "trials":
+            more += self._fill(now)
+            if not self._activities and self._stage == "trials":
+                self._stage = "closing"
+                more.append(self.ask(self, "close", control.CloseRequest(self.session)))
+        return more
+
+    def _take(self, activity: RoundActivity | TriesActivity) -> None:
+        if isinstance(activity, TriesActivity):
+            self._tries += activity.results
+            return
+        trial = activity.trial
+        if trial is None:
+            self._size_up(activity.round)
+            return
+        trial.seconds += activity.seconds
+        trial.bytes += activity.bytes
+        if activity.round is not None:
+            trial.add(activity.round)
+        if not any(isinstance(a, RoundActivity) and a.trial is trial for a in self._activities):
+            if trial.rounds:
+                trial.weigh()
+            if self._progress is not None and not trial.wants_more:
+                self._progress(repr(trial.cell), sum(not t.wants_more for t in self._trials), len(self._trials))
+
+    def _size_up(self, seen: Round | None) -> None:
+        if seen is None:
+            return
+        outcome = seen.exchanges[0].outcome
+        assert isinstance(outcome, DatagramOutcome)
+        self._sizing = sizing(*probe.link(outcome), CALL_KBPS)
+
+    def _fill(self, now: float) -> list[Command]:
+        commands: list[Command] = []
+        while True:
+            path = self._settings.paths[self._path]
+            wanted = [t for t in self._trials if t.cell.path == path and self._wanted(t, now)]
+            running = {id(a.trial): a.lane for a in self._activities if isinstance(a, RoundActivity)}
+            for trial in wanted:
+                if trial.cell.function == "text" and id(trial) not in running:
+                    commands += self._series(trial, "text", now)
+            lanes = set(running.values())
+            if not lanes & {"voice", "media"}:
+                commands += self._next_call_or_media(wanted, now)
+            if self._activities or self._path + 1 >= len(self._settings.paths):
+                return commands
+            self._path += 1
+            self._media_turn = False
+
+    def _next_call_or_media(self, wanted: Sequence[CellTrial], now: float) -> list[Command]:
+        calls = [t for t in wanted if t.cell.function in ("voice", "outer")]
+        media = [t for t in wanted if t.cell.function == "media"]
+        least = min((t.series for t in [*calls, *media]), default=0)
+        next_call = min((t for t in calls if t.series == least), key=lambda t: self._trials.index(t), default=None)
+        if next_call is not None:
+            return self._series(next_call, "voice", now)
+        commands: list[Command] = []
+        for trial in media:
+            if trial.series == least:
+                commands += self._series(trial, "media", now)
+        return commands
+
+    def _wanted(self, trial: CellTrial, now: float) -> bool:
+        if not trial.wants_more or trial.cell.function not in MOST_SERIES:
+            return False
+        if not self._settings.everywhere and trial.cell.path != self._settings.paths[0] and self._clear(trial.cell):
+            return False
+        budget = self._settings.budget_s
+        if budget is None:
+            return True
+        ends = {"voice": 12.0, "outer": 12.0, "text": 40.0, "media": 30.0}[trial.cell.function]
+        return now - self._began + ends <= budget
+
+    def _clear(self, cell: Cell) -> bool:
+        """Whether the same cell is shown to work on the first path."""
+        first = msgspec.structs.replace(cell, path=self._settings.paths[0])
+        for trial in self._trials:
+            if trial.cell == first:
+                return trial.decided and not trial.accused
+        return False
+
+    def _series(self, trial: CellTrial, lane: str, now: float) -> list[Command]:
+        trial.series += 1
+        commands: list[Command] = []
+        assert self._grant is not None
+        path = self._settings.paths[0] if trial.cell.function == "outer" else trial.cell.path
+        for plan in trial.plans:
+            self._rounds += 1
+            planned = draw_round(
+                trial.cell,
+                plan,
+                self._rounds,
+                self._exchanges + 1,
+                self._grant,
+                self._random,
+                self._sizing,
+                self._settings.mode,
+                self._settings.replay,
+            )
+            self._next_exchange(len(planned.specs))
+            commands += self._begin(self._activity(planned, trial, path, lane), now)
+        return commands
+
+    def _finish(self, now: float) -> None:
+        self._stage = "finished"
+        self._ended = now
+
+    def result(self) -> Result:
+        """What was measured so far; complete once `finished`."""
+        transcript = self._transcript
+        return Result(
+            trials=self._trials,
+            tries=self._tries,
+            digests=transcript.digests if transcript else [],
+            signature=transcript.signature if transcript else None,
+            peer_key=transcript.key if transcript else None,
+            partner=self._partner,
+            seconds=self._ended - self._began,
+            notes=self._notes,
+        )
+
+
+def render(spec: ExchangeSpec, seed: bytes, replays: Sequence[bytes], catalogue: Catalogue) -> Script:
+    """The one renderer of both ends: the probe's train here, everything else from `flow`."""
+    if spec.form == probe.FORM:
+        return probe.render(spec, seed)
+    return flow.render(spec, seed)
