@@ -3,9 +3,9 @@
 Each declared harm is applied to the outcomes of the *reference* exchanges (the controls; or, for the port, those on
 the other port). If the originals suffered that harm, harmed references and originals would be exchangeable within each
 stratum, so the exact permutation e-value that the harmed references are worse has an expectation of at most 1. A large
-value says that the originals did better than the harm allows. Harms are random: the e-value is the mean over many draws,
-which is an e-value too; strata are drawn apart, so every pair of draws counts and the mean is a product of means. Draws
-come from a generator seeded with the round's number alone.
+value says that the originals did better than the harm allows. Harms are random: the e-value is the mean over many
+draws, which is an e-value too; strata are drawn apart, so every pair of draws counts and the mean is a product of
+means. Draws come from a generator seeded with the round's number alone.
 
 A declared harm is at most two thirds of what counts as a restriction (losses, delays; a rate half again as high), a
 cut-off no earlier than one that counts; `DECLARED` is the list that a `working` verdict names. A harm that the
@@ -126,7 +126,8 @@ def policed(way: Direction, met: Floats) -> Flags:
     """Which packets a policer of each exchange's own declared rate drops; `met`: when each met it, NaN for never."""
     sizes = np.nan_to_num(way.sizes) + IP_UDP_HEADERS
     due = np.where(way.counted, way.scheduled, np.nan)
-    span = np.where(way.counted, due, -np.inf).max(axis=1) - np.where(way.counted, due, np.inf).min(axis=1)
+    last_due = np.where(way.counted, due, -np.inf).max(axis=1, initial=-np.inf)
+    span = last_due - np.where(way.counted, due, np.inf).min(axis=1, initial=np.inf)
     with np.errstate(invalid="ignore", divide="ignore"):
         rate = np.where(span > 0, np.where(way.counted, sizes, 0).sum(axis=1) / span, np.inf)  # bytes a second
     limit = np.where(np.isfinite(rate), CALL_POLICE * rate, 0.0)
@@ -253,7 +254,7 @@ def _steady_kbps(o: StreamOutcome) -> float | None:
 
 
 def _media_loss(s: _Streams, reference: Flags, rng: np.random.Generator) -> Bet:
-    """The rate that loss allows (Mathis): the link's own loss, as the reference's goodput implies it, and the harm's."""
+    """The rate that loss allows (Mathis): the link's own, as the reference's goodput implies it, and the harm's."""
     finish = s.finish.copy()
     trips = s.connected[reference & np.isfinite(s.connected)]
     if not len(trips):
@@ -308,11 +309,11 @@ def _log_weights(scores: Floats, slopes: Sequence[float], share: float) -> Float
     """log w, (draws, slopes, n). share 1: exp(slope s). Less: the likelihood ratio of a mixture in which that share is
     struck, 1 - share + share exp(slope (s - m)) with m half the harm above the round's median: noise below m is no bet.
     """
-    grid = np.asarray(slopes)[:, None]
+    grid = np.asarray(slopes, dtype=np.float64)[:, None]
     if share == 1:
-        return grid * scores[:, None, :]
+        return np.asarray(grid * scores[:, None, :])
     m = np.median(scores, axis=-1, keepdims=True)[:, None, :] + CALL_LOSS / 2
-    return np.logaddexp(np.log(1 - share), np.log(share) + grid * (scores[:, None, :] - m))
+    return np.asarray(np.logaddexp(np.log(1 - share), np.log(share) + grid * (scores[:, None, :] - m)))
 
 
 def _log_mean(values: Floats, axis: int) -> Floats:

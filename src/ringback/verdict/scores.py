@@ -141,12 +141,12 @@ def median_lag(way: Direction, until: float) -> Floats:
     due = way.due(until)
     with np.errstate(invalid="ignore"):
         arrived = due & (way.elapsed <= until + GRACE) & ~np.isnan(way.lag)
-    medians = np.full(len(due), np.nan)
-    for i in range(len(due)):
-        if arrived[i].any():
-            medians[i] = np.median(way.lag[i, arrived[i]])
-        elif due[i].any():
-            medians[i] = np.inf
+    if not due.shape[1]:
+        return np.full(len(due), np.nan)
+    ordered = np.sort(np.where(arrived, way.lag, np.inf), axis=1)
+    n, rows = arrived.sum(axis=1), np.arange(len(due))
+    medians = (ordered[rows, np.maximum(n - 1, 0) // 2] + ordered[rows, np.minimum(n // 2, due.shape[1] - 1)]) / 2
+    medians[~due.any(axis=1)] = np.nan
     finite = np.isfinite(medians)
     return medians - medians[finite].min() if finite.any() else medians
 
@@ -155,8 +155,8 @@ def _worse(a: Floats, b: Floats) -> Floats:
     return np.nan_to_num(np.fmax(a, b), nan=0.0, posinf=np.inf)
 
 
-def _datagram_scores(outcomes: Sequence[DatagramOutcome], checkpoints: Sequence[float]) -> dict[str, Floats]:
-    outward, inward = directions(outcomes)
+def call_scores(outward: Direction, inward: Direction, checkpoints: Sequence[float]) -> dict[str, Floats]:
+    """The datagram scores of `score_matrix`, from the two directions."""
     lost, late = [], []
     for t in checkpoints:
         lost.append(_worse(undelivered(outward, t), undelivered(inward, t)))
@@ -233,5 +233,5 @@ def score_matrix(outcomes: Sequence[Outcome], checkpoints: Sequence[float]) -> d
     A score at checkpoint t (s after each exchange's start) uses what was due by t and had come within a grace of 1 s.
     """
     if transport_kind(outcomes) == "datagram":
-        return _datagram_scores(datagrams_of(outcomes), checkpoints)
+        return call_scores(*directions(datagrams_of(outcomes)), checkpoints)
     return _stream_scores(streams_of(outcomes), checkpoints)

@@ -1,0 +1,151 @@
+"""`working` is bet on: easily won by healthy networks, not by the declared harms nor by what the data can't show."""
+
+import os
+
+import numpy as np
+import pytest
+
+from ringback.record import Lane
+from ringback.verdict.evidence import cell_evidence, round_evidence
+from ringback.verdict.harms import CALL_CUT, CALL_LOSS, DECLARED, FLOW_SHARE
+from tests.verdict.build import CHECKPOINTS, Effect, dns_round, stream_round, voice_round
+
+
+def voice(seed, rounds, **network):
+    return cell_evidence([voice_round(seed, number=i, **network) for i in range(rounds)])
+
+
+@pytest.mark.parametrize(("loss", "burst"), [(0.005, 3), (0.02, 3), (0.02, 6)])
+def test_a_healthy_call_is_working_after_two_rounds(loss, burst):
+    values = [voice(seed, 2, link_loss=loss, burst=burst).e_working for seed in range(6)]
+    assert np.mean(np.array(values) >= 100) >= 5 / 6
+
+
+def test_and_at_five_percent_of_bursty_loss_a_little_later():
+    values = [voice(seed, 4, link_loss=0.05, burst=6).e_working for seed in range(4)]
+    assert np.median(values) >= 100
+
+
+def test_every_declared_harm_is_named():
+    assert set(voice(1, 1).working) == set(DECLARED["calls"])
+    assert set(cell_evidence([stream_round(1)]).working) == set(DECLARED["text"])
+    assert set(cell_evidence([stream_round(1, function="media")]).working) == set(DECLARED["media"])
+    assert set(cell_evidence([dns_round(1)]).working) == set(DECLARED["names"])
+
+
+@pytest.mark.parametrize(
+    ("harm", "effect"),
+    [
+        ("loss-out", Effect(loss=0.10, direction="out")),
+        ("loss-in", Effect(loss=0.10, direction="in")),
+        ("loss-both", Effect(loss=0.10)),
+        ("cut-off", Effect(after_packets=300)),
+        ("police", Effect(police_kbps=0.85 * 140 * 8 / 0.06 / 1000, burst_kbytes=1.5)),
+        ("delay-out", Effect(delay_ms=110, direction="out")),
+        ("delay-in", Effect(delay_ms=110, direction="in")),
+    ],
+)
+@pytest.mark.parametrize("trigger", ["payload", "port"])
+def test_a_harmed_call_is_not_working(harm, effect, trigger):
+    effect = Effect(**{**effect.__dict__, "trigger": trigger})
+    for seed in range(3):
+        got = voice(seed, 2, effect=effect)
+        assert got.working[harm] < 100
+        assert got.e_working < 100
+
+
+def test_the_bets_are_fair_to_the_harm_itself():
+    """Originals that suffer a declared harm as declared: the e-value against it is at most 1 on average."""
+    count = 3000 if os.environ.get("RINGBACK_VALIDATE") else 40
+    families = {
+        "loss-both": Effect(loss=CALL_LOSS),
+        "loss-third": Effect(loss=CALL_LOSS, share=FLOW_SHARE),
+        "delay-out": Effect(delay_ms=100, direction="out"),
+    }
+    for harm, effect in families.items():
+        struck = (voice_round(9, number=i, every=0.12, link_loss=0.03, effect=effect) for i in range(count))
+        values = np.exp([round_evidence(round_).working["payload", harm] for round_ in struck])
+        assert values.mean() <= 1 + 4 * values.std() / np.sqrt(count), harm
+        assert np.mean(values >= 100) <= 0.05, harm
+
+
+def test_a_cut_off_is_ruled_out_as_far_as_the_call_went():
+    """One that comes behind the call's end is unseen, one that comes before nine tenths of it is not ruled out."""
+    packets = 2 * 175
+    assert voice(1, 1, effect=Effect(after_packets=packets)).working["cut-off"] > 100
+    assert voice(1, 1, effect=Effect(after_packets=int(0.8 * CALL_CUT * packets))).working["cut-off"] <= 1 + 1e-6
+
+
+def test_a_call_of_two_packets_can_rule_out_no_loss():
+    got = voice(1, 2, seconds=10.5, every=6.0)
+    assert got.e_working < 100
+
+
+def test_text_and_media_are_working_after_a_few_rounds():
+    for function in ("text", "media"):
+        values = [
+            cell_evidence([stream_round(s, function=function, number=i) for i in range(3)]).e_working for s in range(5)
+        ]
+        assert np.median(values) >= 100, function
+    assert cell_evidence([dns_round(1)]).e_working >= 100
+
+
+@pytest.mark.parametrize(
+    ("function", "harm", "effect"),
+    [
+        ("text", "failure", Effect(reset=True, share=1 / 3)),
+        ("text", "delay", Effect(delay_ms=1300)),
+        ("text", "cut-off", Effect(after_bytes=9_000)),
+        ("text", "police", Effect(police_kbps=16)),
+        ("media", "failure", Effect(drop=True, share=1 / 3)),
+        ("media", "cut-off", Effect(after_bytes=64_000)),
+        ("media", "police", Effect(police_kbps=1_000)),
+        ("media", "loss", Effect(loss=0.15)),
+    ],
+)
+def test_a_harmed_stream_is_not_working(function, harm, effect):
+    for seed in range(3):
+        got = cell_evidence([stream_round(seed, function=function, number=i, effect=effect) for i in range(2)])
+        assert got.working[harm] < 100
+
+
+def test_names_with_wrong_answers_are_not_working():
+    got = cell_evidence([dns_round(1, number=i, effect=Effect(wrong_answer=True, share=0.5)) for i in range(2)])
+    assert got.e_working < 100
+
+
+def test_what_the_data_cant_show_is_not_claimed():
+    """A text shorter than the policer's bucket and the cut-off; a download that the policer would hardly slow."""
+    tiny = [stream_round(1, number=i, size=400) for i in range(3)]
+    for round_ in tiny:
+        for exchange in round_.exchanges:
+            exchange.outcome.up_expected = exchange.outcome.up_received = 400
+    got = cell_evidence(tiny)
+    assert got.working["delay"] > 100
+    assert got.working["police"] < 100
+    assert got.working["cut-off"] < 100
+    small = cell_evidence([stream_round(1, function="media", size=40_000, number=i) for i in range(3)])
+    assert small.working["police"] < 100
+    assert small.e_working < 100
+
+
+def test_a_call_with_packets_one_way_only_is_bet_on_that_way():
+    rounds = [voice_round(1, number=i) for i in range(2)]
+    for exchange in (e for r in rounds for e in r.exchanges):
+        exchange.outcome.inward = Lane()
+    got = cell_evidence(rounds)
+    assert got.working["loss-out"] > 100
+    assert got.working["loss-in"] == pytest.approx(1)
+
+
+def test_a_round_without_the_far_record_claims_nothing_of_the_way_out():
+    got = voice(1, 2, partner="lost")
+    assert got.working["loss-out"] == pytest.approx(1)
+    assert got.working["loss-in"] > 100
+    assert got.e_working <= 1
+
+
+def test_the_same_round_gives_the_same_numbers():
+    round_ = voice_round(3)
+    assert cell_evidence([round_]) == cell_evidence([round_])
+    assert CHECKPOINTS[-1] == round_.checkpoints[-1]
