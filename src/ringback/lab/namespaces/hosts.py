@@ -5,6 +5,7 @@ import contextlib
 import resource
 import socket
 from collections.abc import Mapping, Sequence
+from functools import partial
 from time import monotonic
 
 from ringback.lab.namespaces.processes import Report
@@ -59,7 +60,7 @@ async def _serve(hosts: Mapping[str, Host], ports: Mapping[Transport, Sequence[i
                 loop.add_reader(sock, _answer, sock, host, port, began)
         for port in ports.get("tcp", ()):
             if host.listens("tcp", port):
-                await loop.create_server(lambda host=host, port=port: Conversation(host, port), address, port)
+                await loop.create_server(partial(Conversation, host, port), address, port)
     ready(None)
     await asyncio.Event().wait()
 
