@@ -1,7 +1,5 @@
 """Calls between WebRTC stacks: ICE checks and SRTP straight from peer to peer, or inside a TURN channel."""
 
-import struct
-
 from ringback.catalogue import FunctionEntry
 from ringback.flow import media
 from ringback.flow.draft import Draft
@@ -9,7 +7,7 @@ from ringback.flow.keystream import Keystream
 from ringback.flow.script import DatagramScript
 from ringback.flow.sealing import area, sealed
 from ringback.record import ExchangeSpec
-from ringback.wire import stun
+from ringback.wire import rtp, stun
 from ringback.wire.stun_attributes import Endpoint, ErrorCode, build
 
 LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"  # ice-char, RFC 8839 section 5.4
@@ -153,6 +151,6 @@ def _srtp(draft: Draft, spec: ExchangeSpec, entry: FunctionEntry, keystream: Key
     shape = entry.calls[spec.form]
     for near, start in zip((True, False), media.starts(shape, spec.direction, keystream), strict=True):
         ssrc = keystream.number(f"{'near' if near else 'far'} ssrc")
-        header = struct.pack(">BBHII", 0x80, shape.payload_type, 0, 0, ssrc)
+        header = rtp.encode(rtp.Packet(shape.payload_type, 0, 0, ssrc))
         media.speak(draft, keystream, near, start, spec.seconds, shape, header, clock=CLOCK, channel=channel)
         media.report(draft, keystream, near, start + shape.rtcp_s, spec.seconds, shape, ssrc, channel=channel)

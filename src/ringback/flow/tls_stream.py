@@ -12,6 +12,9 @@ SERVER_HELLO = 127  # bytes of its record: header 5, handshake header 4, body 11
 FINISHED = 58  # record of a client's Finished with SHA-256: 5 + 4 + 32 + 1 + 16
 RECORD = 5 + 16384 + 17  # the largest record on the wire (RFC 8446 section 5.2)
 SMALLEST = 5 + 17 + 1
+CIPHERS = (
+    0x1301, 0x1302, 0x1303, 0xC02B, 0xC02F, 0xC02C, 0xC030, 0xCCA9, 0xCCA8, 0xC013, 0xC014, 0x9C, 0x9D, 0x2F, 0x35,
+)  # fmt: skip
 CHANGE_CIPHER_SPEC = b"\x14\x03\x03\x00\x01\x01"  # for middleboxes, RFC 8446 appendix D.4
 
 
@@ -63,7 +66,7 @@ def _client_hello(name: str, free: bytes) -> bytes:
     def vector(body: bytes) -> bytes:
         return struct.pack(">H", len(body)) + body
 
-    ciphers = struct.pack(">15H", 0x1301, 0x1302, 0x1303, 0xC02B, 0xC02F, 0xC02C, 0xC030, 0xCCA9, 0xCCA8, 0xC013, 0xC014, 0x9C, 0x9D, 0x2F, 0x35)  # fmt: skip
+    ciphers = struct.pack(f">{len(CIPHERS)}H", *CIPHERS)
     extensions = (
         extension(0, vector(b"\0" + vector(host)))
         + extension(23, b"")

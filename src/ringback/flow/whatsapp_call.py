@@ -4,8 +4,6 @@ By relay: Allocate with token, stream descriptors and subscriptions, twice; a pi
 each 60 ms with WhatsApp's RTP extension profile.
 """
 
-import struct
-
 from ringback.catalogue import CallShape, FunctionEntry
 from ringback.flow import media
 from ringback.flow.draft import Draft
@@ -13,7 +11,7 @@ from ringback.flow.keystream import Keystream
 from ringback.flow.script import DatagramScript
 from ringback.flow.sealing import area, bare, sealed
 from ringback.record import ExchangeSpec
-from ringback.wire import stun
+from ringback.wire import protobuf, rtp, stun
 from ringback.wire.stun_attributes import Endpoint, build
 
 BINDING, BOUND, ALLOCATE, ALLOCATED, PING, PONG = (
@@ -24,6 +22,7 @@ BINDING, BOUND, ALLOCATE, ALLOCATED, PING, PONG = (
 )  # fmt: skip
 TOKEN_BYTES = 150  # attribute 0x4000, captures of 2019 and 2023
 RETRY_S = 0.25
+SILENCE = b"\x30\x01\0\0"  # the word in the RTP extension of comfort noise
 
 
 def relay_call(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -> DatagramScript:
@@ -66,9 +65,10 @@ def _talk(
     for near, start, ssrc in zip(
         (True, False), media.starts(shape, spec.direction, keystream), (near_ssrc, far_ssrc), strict=True
     ):
-        # Extension profile 0xDEBE: empty while speaking, one word in silence.
-        header = struct.pack(">BBHIIHH", 0x90, shape.payload_type, 0, 0, ssrc, 0xDEBE, 0)
-        quiet = struct.pack(">BBHIIHHI", 0x90, shape.payload_type, 0, 0, ssrc, 0xDEBE, 1, 0x30010000)
+        header, quiet = (
+            rtp.encode(rtp.Packet(shape.payload_type, 0, 0, ssrc, extension=rtp.Extension(0xDEBE, data)))
+            for data in (b"", SILENCE)
+        )
         media.speak(draft, keystream, near, start, spec.seconds, shape, header, quiet_header=quiet)
         media.report(draft, keystream, near, start + shape.rtcp_s, spec.seconds, shape, ssrc)
 
@@ -97,9 +97,5 @@ def _allocated(keystream: Keystream) -> bytes:
 
 def _stream(ssrc: int) -> bytes:
     """Attribute 0x4024: protobuf { 1: { 1: "audio", 2: "OPUS", 3: SSRC, 4: 0 } }."""
-    number = bytearray()
-    while ssrc > 0x7F:
-        number.append(ssrc & 0x7F | 0x80)
-        ssrc >>= 7
-    inner = b"\x0a\x05audio\x12\x04OPUS\x18" + bytes(number) + bytes((ssrc,)) + b"\x20\x00"
-    return b"\x0a" + bytes((len(inner),)) + inner
+    fields = protobuf.data(1, b"audio"), protobuf.data(2, b"OPUS"), protobuf.number(3, ssrc), protobuf.number(4, 0)
+    return protobuf.encode((protobuf.data(1, protobuf.encode(fields)),))
