@@ -28,6 +28,7 @@ BUFFER_MS = 40.0  # the fixed part of the de-jitter buffer
 BUFFER_SDS = 2.0  # and the part that follows the jitter
 MAX_BURST_RATIO = 8.0  # G.107 table 2: the range in which (7-29) holds
 MIN_MOS, MAX_MOS = 1.0, 4.5
+IN_FLIGHT = 0.5  # s
 
 
 class Codec(Protocol):
@@ -129,9 +130,31 @@ def lane_quality(lanes: Sequence[Lane], quality: Codec, burst: float | None = No
 
 
 def call_mos(outcome: DatagramOutcome, quality: Codec, burst: float | None = None) -> float:
-    """`lane_quality` of an exchange; where the far half's record never came, of the inward lane alone."""
-    lanes = [outcome.inward] if outcome.partner == "lost" else [outcome.outward, outcome.inward]
-    return lane_quality(lanes, quality, burst)
+    """`lane_quality` of an exchange that ran to its end."""
+    return lane_quality(due(outcome, None), quality, burst)
+
+
+def due(outcome: DatagramOutcome, read_to: float | None) -> tuple[Lane, ...]:
+    """An exchange's lanes up to where it was read, less the last half second of a longer one, which may have been
+    under way: outward and inward, or, where the far half's record never came, inward alone. What the far side was
+    never moved to send stays in: the listener misses it."""
+    went = [at for at, sent in zip(outcome.outward.scheduled, outcome.outward.sent, strict=True) if sent is not None]
+    end = max(went, default=0.0) if read_to is None else min(read_to, max(went, default=0.0))
+    end -= IN_FLIGHT if end > 4 * IN_FLIGHT or read_to is not None else 0.0
+    lanes = (outcome.inward,) if outcome.partner == "lost" else (outcome.outward, outcome.inward)
+    return tuple(_until(lane, end) for lane in lanes)
+
+
+def _until(lane: Lane, end: float) -> Lane:
+    keep = [i for i, at in enumerate(lane.scheduled) if at <= end]
+    return Lane(
+        scheduled=[lane.scheduled[i] for i in keep],
+        sizes=[lane.sizes[i] for i in keep],
+        sent=[lane.sent[i] for i in keep],
+        received=[lane.received[i] for i in keep],
+        duplicates=lane.duplicates,
+        corrupted=lane.corrupted,
+    )
 
 
 def _arrived(lane: Lane) -> list[bool]:

@@ -1,0 +1,154 @@
+"""What arrived, pooled over a cell's rounds: each exchange as arrays, apart by whether a factor singles it out.
+
+Datagram exchanges become `Call`s on one clock (the near end's), streams stay as they are. Packets that were still
+under way when the round was read are left out, whichever arm they belong to.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringback.record import Arm, DatagramOutcome, Lane, Round, StreamOutcome
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Factor = Literal["payload", "port"]
+
+UDP_HEADERS = 28  # IPv4 and UDP; bytes
+UDP_HEADER = 8
+IN_FLIGHT = 0.5  # s; what was sent in the last stretch before the reading may not have had the time to arrive
+
+
+@dataclass(frozen=True)
+class Way:
+    """One direction of one exchange: packets that left, in order of leaving.
+
+    at: when each left, s, near clock. passed: whether it arrived. delay: s, NaN where it did not arrive. The offset
+    between the clocks is taken out as half the difference of the two directions' least delays; what is wrong with that
+    is the same for all exchanges of a round. size: UDP payload bytes. corrupted: packets that arrived changed."""
+
+    at: Floats
+    passed: Bools
+    delay: Floats
+    size: NDArray[np.int64]
+    corrupted: int
+
+    @property
+    def packets(self) -> int:
+        return len(self.at)
+
+    @property
+    def arrived(self) -> int:
+        return int(self.passed.sum())
+
+
+@dataclass(frozen=True)
+class Call:
+    """One datagram exchange. outward is None where the far half's record never came; inward then holds what came as
+    if all of it had been sent on schedule. foreign: answers that equal no packet of the script."""
+
+    outward: Way | None
+    inward: Way
+    icmp: int
+    foreign: int
+    round: int
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        return (self.inward,) if self.outward is None else (self.outward, self.inward)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The exchanges that a factor singles out (`struck`) and the ones like them but for it (`spared`)."""
+
+    struck: tuple[Call, ...]
+    spared: tuple[Call, ...]
+    struck_streams: tuple[StreamOutcome, ...]
+    spared_streams: tuple[StreamOutcome, ...]
+
+    @property
+    def streams(self) -> bool:
+        return len(self.struck_streams) > len(self.struck)
+
+
+def struck_by(factor: Factor, arm: Arm) -> bool:
+    return arm.payload == "original" if factor == "payload" else arm.port == "app"
+
+
+def pool(rounds: Iterable[Round], factor: Factor, other: Factor | None = None) -> Pool:
+    """Exchanges of all rounds. `other`: the second factor, where it strikes as well; exchanges that it strikes are
+    then left out of both sides."""
+    struck: list[Call] = []
+    spared: list[Call] = []
+    struck_streams: list[StreamOutcome] = []
+    spared_streams: list[StreamOutcome] = []
+    for number, each in enumerate(rounds):
+        kept = [x for x in each.exchanges if other is None or not struck_by(other, x.spec.arm)]
+        datagrams = [
+            (struck_by(factor, x.spec.arm), x.outcome) for x in kept if isinstance(x.outcome, DatagramOutcome)
+        ]
+        offset = clock_offset([outcome for _, outcome in datagrams])
+        for hit, outcome in datagrams:
+            (struck if hit else spared).append(as_call(outcome, offset, number, each.read_to))
+        for x in kept:
+            if isinstance(x.outcome, StreamOutcome):
+                (struck_streams if struck_by(factor, x.spec.arm) else spared_streams).append(x.outcome)
+    return Pool(tuple(struck), tuple(spared), tuple(struck_streams), tuple(spared_streams))
+
+
+def clock_offset(outcomes: Sequence[DatagramOutcome]) -> float:
+    """Far clock minus near clock, s: half the difference of the two directions' least delays. 0 where one of them
+    never saw a packet (the offset is then of no use either)."""
+    least = [
+        min((got - sent for lane in lanes for sent, got in pairs(lane)), default=None)
+        for lanes in ([o.outward for o in outcomes], [o.inward for o in outcomes])
+    ]
+    out, inward = least
+    if out is None or inward is None:
+        return next((-delay if i else delay for i, delay in enumerate(least) if delay is not None), 0.0)
+    return (out - inward) / 2
+
+
+def pairs(lane: Lane) -> list[tuple[float, float]]:
+    """(sent, received) of each packet of which both are known."""
+    return [
+        (sent, got) for sent, got in zip(lane.sent, lane.received, strict=True) if sent is not None and got is not None
+    ]
+
+
+def as_call(outcome: DatagramOutcome, offset: float, number: int, read_to: float | None) -> Call:
+    """An exchange on the near clock. `read_to`: `Round.read_to`; packets scheduled in the last half second before a
+    round was stopped are left out."""
+    known = outcome.partner == "reported"
+    end = None if read_to is None else read_to - IN_FLIGHT
+    outward = _way(outcome.outward, 0.0, -offset, end) if known else None
+    inward = _way(outcome.inward, -offset, 0.0, end) if known else _guessed(outcome, end)
+    return Call(outward, inward, len(outcome.icmp), len(outcome.answers), number)
+
+
+def _way(lane: Lane, sender: float, receiver: float, end: float | None) -> Way:
+    """`sender`, `receiver`: what to add to each clock to come to the near one."""
+    keep = [
+        i
+        for i, sent in enumerate(lane.sent)
+        if sent is not None and (end is None or lane.scheduled[i] < end or lane.received[i] is not None)
+    ]
+    keep.sort(key=lambda i: lane.sent[i] or 0.0)
+    sent = np.array([lane.sent[i] for i in keep], dtype=float)
+    got = np.array([lane.received[i] for i in keep], dtype=float)  # None becomes NaN
+    size = np.array([lane.sizes[i] for i in keep], dtype=np.int64)
+    return Way(sent + sender, ~np.isnan(got), got + receiver - sent - sender, size, lane.corrupted)
+
+
+def _guessed(outcome: DatagramOutcome, end: float | None) -> Way:
+    """The inward lane without the far end's word: as if sent on schedule after the near end's first packet."""
+    start = min((t for t in outcome.outward.sent if t is not None), default=0.0)
+    lane = outcome.inward
+    last = max((s for s, t in zip(outcome.outward.scheduled, outcome.outward.sent, strict=True) if t is not None),
+               default=0.0)  # fmt: skip
+    sent: list[float | None] = [start + at if at <= last else None for at in lane.scheduled]
+    return _way(Lane(lane.scheduled, lane.sizes, sent, lane.received, lane.duplicates, lane.corrupted), 0.0, 0.0, end)

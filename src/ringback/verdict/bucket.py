@@ -1,0 +1,177 @@
+"""Telling a rate limit from chance: which packets were lost, given a token bucket, against independent losses.
+
+A policer admits a packet while its tokens cover it; a drop-tail queue drained at a fixed rate admits a packet while
+there is room. Both are one rule (tokens = room), so one fit serves both; delay tells them apart afterwards.
+
+The bucket is run along the packets that did arrive ("teacher forced"), so that errors do not add up: at each packet
+the tokens left say whether it ought to pass. In a limited stretch losses follow the tokens; under random loss they
+do not, and the likelihoods part by several units a loss.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from ringback.verdict.arrivals import UDP_HEADERS, Bools, Floats, Way
+
+MIN_LOSSES = 8  # below that there is no pattern to speak of
+TAILS = (0.0, 0.2, 0.4, 0.55, 0.7)  # the bucket may take half the call to run empty
+STRETCHES = (0.94, 0.97, 0.985, 1.0, 1.015, 1.03, 1.06)
+SHARPNESS = 0.25  # packets of uncertainty in the tokens
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A fitted limit: kbit/s of IP packets with a 95 % interval, bytes of burst, and the log likelihood of the losses
+    under it, to be compared with `chance` on the same packets."""
+
+    rate_kbps: float
+    interval: tuple[float, float]
+    burst_bytes: float
+    log_likelihood: float
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Flows as one matrix, a row a flow, padded: seconds since each flow's first packet, IP bytes, passed, real."""
+
+    at: Floats
+    size: Floats
+    passed: Bools
+    real: Bools
+
+
+def lines(ways: Sequence[Way]) -> Lines:
+    longest = max(way.packets for way in ways)
+    shape = (len(ways), longest)
+    at, size = np.zeros(shape), np.zeros(shape)
+    passed, real = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    for row, way in enumerate(ways):
+        n = way.packets
+        if not n:
+            continue
+        at[row, :n] = way.at - way.at[0]
+        at[row, n:] = at[row, n - 1]
+        size[row, :n] = way.size + UDP_HEADERS
+        passed[row, :n] = way.passed
+        real[row, :n] = True
+    return Lines(at, size, passed, real)
+
+
+def merged(ways: Sequence[Way]) -> Way:
+    """Several flows as one, in order of leaving: what a limit per host meets."""
+    at = np.concatenate([way.at for way in ways])
+    order = np.argsort(at, kind="stable")
+    return Way(
+        at[order],
+        np.concatenate([way.passed for way in ways])[order],
+        np.concatenate([way.delay for way in ways])[order],
+        np.concatenate([way.size for way in ways])[order],
+        0,
+    )
+
+
+def chance(ways: Sequence[Way]) -> float:
+    """Log likelihood of the losses where each depends at most on the packet before it (Gilbert), best fit. Chance has
+    bursts, never the opposite: losses that avoid each other are what a limit makes."""
+    counts = np.zeros((2, 2))
+    for way in ways:
+        if way.packets:
+            before = np.concatenate(([True], way.passed[:-1]))
+            for previous in (0, 1):
+                counts[previous, 0] += int((~way.passed & (before == previous)).sum())
+                counts[previous, 1] += int((way.passed & (before == previous)).sum())
+    share = (counts + 0.5) / (counts.sum(axis=1, keepdims=True) + 1)
+    if share[1, 0] > share[0, 0]:
+        share[:] = (counts.sum(axis=0) + 0.5) / (counts.sum() + 1)
+    return float((counts * np.log(share)).sum())
+
+
+def fit(ways: Sequence[Way], background: float) -> Bucket | None:
+    """The best token bucket for these flows, each with a bucket of its own. `background`: share that is lost anyhow
+    (the controls'). None where too little is lost to tell."""
+    ways = [way for way in ways if way.packets >= 10]
+    if not ways or sum(way.packets - way.arrived for way in ways) < MIN_LOSSES:
+        return None
+    flows = lines(ways)
+    rates = sorted({rate * stretch for rate in _rates(ways) for stretch in STRETCHES})
+    if not rates:
+        return None
+    candidates = [(rate, burst) for rate in rates for burst in _bursts(flows, rate)]
+    rate = np.array([c[0] for c in candidates])
+    burst = np.array([c[1] for c in candidates])
+    scores = _log_likelihood(flows, rate, burst, min(max(background, 0.003), 0.3))
+    best = int(np.argmax(scores))
+    estimate, interval = _refined(ways, float(rate[best]), float(burst[best]))
+    return Bucket(estimate, interval, float(burst[best]), float(scores[best]))
+
+
+def _rates(ways: Sequence[Way]) -> list[float]:
+    """Bytes a second delivered between two losses, over several tails of the call, median over flows."""
+    rates = []
+    for tail in TAILS:
+        slopes = [slope for way in ways if (slope := _slope(way, tail)) is not None]
+        if slopes:
+            rates.append(float(np.median(slopes)))
+    return rates
+
+
+def _slope(way: Way, tail: float) -> float | None:
+    since = way.at[0] + tail * (way.at[-1] - way.at[0])
+    lost = np.flatnonzero(~way.passed & (way.at >= since))
+    if len(lost) < 3:
+        return None
+    first, last = lost[0], lost[-1]
+    seconds = way.at[last] - way.at[first]
+    got = ((way.size + UDP_HEADERS) * way.passed)[first:last].sum()
+    return float(got / seconds) if seconds > 0.5 and got > 0 else None
+
+
+def _bursts(flows: Lines, rate: float) -> set[float]:
+    """How far the arrivals ran ahead of the rate: the greatest draw-up of bytes passed less rate times time."""
+    ahead = np.cumsum(flows.size * flows.passed, axis=1) - rate * flows.at
+    before = np.concatenate((np.zeros((len(ahead), 1)), ahead[:, :-1] + 0.0), axis=1)
+    # tokens missing just before a packet is the draw-up since the lowest point so far, taken at the same instant
+    low = np.minimum.accumulate(before - np.diff(flows.at, axis=1, prepend=0.0) * rate, axis=1)
+    highest = np.max(np.where(flows.real, ahead - low, 0.0), axis=1)
+    return {float(np.median(highest)), float(np.max(highest)), float(np.median(highest) * 0.85)}
+
+
+def _log_likelihood(flows: Lines, rate: Floats, burst: Floats, background: float) -> Floats:
+    """One figure for each (rate, burst)."""
+    tokens = np.repeat(burst[:, None], len(flows.at), axis=1)
+    total = np.zeros(len(rate))
+    last = flows.at[:, 0]
+    passing, failing = np.log1p(-background), np.log(background)
+    for i in range(flows.at.shape[1]):
+        size, passed, real = flows.size[:, i], flows.passed[:, i], flows.real[:, i]
+        tokens = np.minimum(burst[:, None], tokens + rate[:, None] * (flows.at[:, i] - last))
+        last = flows.at[:, i]
+        room = np.clip((tokens - size) / (SHARPNESS * np.maximum(size, 1.0)) + 1.0, -5.0, 5.0)
+        admit = 1 / (1 + np.exp(-room))
+        log = np.where(passed, np.log(admit) + passing, np.log1p(-admit * (1 - np.exp(failing))))
+        total += np.where(real, log, 0.0).sum(axis=1)
+        tokens = np.maximum(tokens - np.where(passed & real, size, 0.0), -2 * np.maximum(size, 1.0))
+    return total
+
+
+def _refined(ways: Sequence[Way], rate: float, burst: float) -> tuple[float, tuple[float, float]]:
+    """kbit/s with a 95 % interval over flows: the delivered rate from where the bucket is empty to the last loss."""
+    slopes = []
+    for way in ways:
+        sizes = (way.size + UDP_HEADERS) * way.passed
+        ahead = np.cumsum(sizes) - rate * (way.at - way.at[0])
+        empty = np.flatnonzero((ahead > burst - 2.5 * np.median(way.size + UDP_HEADERS)) & ~way.passed)
+        if len(empty) >= 3 and way.at[empty[-1]] - way.at[empty[0]] > 1.0:
+            slopes.append(float(sizes[empty[0] : empty[-1]].sum() / (way.at[empty[-1]] - way.at[empty[0]])))
+    if len(slopes) < 2:
+        return rate / 125, (0.9 * rate / 125, 1.1 * rate / 125)
+    middle = float(np.median(slopes)) / 125
+    # one packet more or less at each end of the stretch is the grain of the figure
+    seconds = float(np.median([way.at[-1] - way.at[0] for way in ways]))
+    grain = float(np.median(np.concatenate([way.size for way in ways])) + UDP_HEADERS) / max(seconds, 1.0) / 125
+    half = float(student.ppf(0.975, len(slopes) - 1) * np.std(slopes, ddof=1) / np.sqrt(len(slopes))) / 125
+    half = float(np.hypot(half, grain))
+    return middle, (max(0.0, middle - half), middle + half)

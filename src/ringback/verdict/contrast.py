@@ -1,0 +1,141 @@
+"""The contrast of destinations: the app's own relays and hosts, here and from the vantage, beside neutral hosts here.
+
+Its null (all destinations alike) is false by nature, so it accuses only where the vantage's lower 95 % bound lies above
+this network's upper bound, at least 0.9 answer at the vantage, the neutral hosts answer here, and the app's upper
+bound here lies below the neutral hosts' lower bound here. Alpha does not cover it.
+
+What is counted: a try's questions that were answered. A train of pings is one flow, and a flow may be blocked as one,
+so pings are counted in clusters (`shares.clustered`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ringback.record import Cell, Mechanism, Trigger, Try
+from ringback.verdict.finding import Finding
+from ringback.verdict.shares import Share, clustered
+
+AT_VANTAGE = 0.9
+NEUTRAL_HERE = 0.5
+MIN_DOWN = 3  # silent tries on each side that make a service down
+MIN_TAIL = 8  # pings without an answer that make a cut
+ANSWERS = 0.9
+
+Outcome = Literal["accuses", "down", "agrees", "undecided"]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """accuses: the app's hosts are restricted here. down: they answer nowhere. agrees: they answer here as elsewhere.
+    undecided: too little was tried, or the bounds overlap."""
+
+    outcome: Outcome
+    finding: Finding
+    trigger: Trigger | None = None
+
+
+UNDECIDED = Contrast("undecided", Finding("none"))
+
+
+def contrast(cell: Cell, tries: Sequence[Try]) -> Contrast:
+    """Over the tries of this cell's app, function and path; names (dns), datagrams and streams are compared apart.
+    One group that accuses is enough; a service is down only if no group answers anywhere."""
+    own = [t for t in tries if t.kind == "app" and t.app == cell.app and t.function == cell.function]
+    neutral = [t for t in tries if t.kind == "neutral" and t.where == "here" and t.path == cell.path]
+    groups = [[t for t in own if _group(t) == name] for name in ("udp", "tcp", "dns")]
+    results = [_compare(group, neutral, cell.path) for group in groups if group]
+    for result in results:
+        if result.outcome == "accuses":
+            return result
+    hosts = [r for r, group in zip(results, [g for g in groups if g], strict=True) if _group(group[0]) != "dns"]
+    if hosts and all(r.outcome == "down" for r in hosts):
+        return hosts[0]
+    if hosts and all(r.outcome == "agrees" for r in results):
+        return hosts[0]
+    return UNDECIDED
+
+
+def _group(each: Try) -> str:
+    return "dns" if each.form == "dns" else each.transport
+
+
+def _compare(own: Sequence[Try], neutral: Sequence[Try], path: str) -> Contrast:
+    here = [t for t in own if t.where == "here" and t.path == path]
+    vantage = [t for t in own if t.where == "vantage"]
+    alike = [t for t in neutral if _group(t) == _group(own[0])]
+    if not here:
+        return UNDECIDED
+    ours, theirs, others = share(here), share(vantage), share(alike or neutral)
+    if not _neutral_answers(neutral):
+        return UNDECIDED
+    if len(here) >= MIN_DOWN and len(vantage) >= MIN_DOWN and ours.value == theirs.value == 0:
+        return Contrast("down", Finding("none"))
+    if theirs.lower > ours.upper and theirs.value >= AT_VANTAGE and ours.upper < others.lower:
+        found = finding(here)
+        return Contrast("accuses", found, "dns" if _group(own[0]) == "dns" else "destination")
+    if ours.value >= min(ANSWERS, ANSWERS * theirs.value if vantage else ANSWERS):
+        return Contrast("agrees", Finding("none"))
+    return UNDECIDED
+
+
+def _neutral_answers(neutral: Sequence[Try]) -> bool:
+    targets = {t.target for t in neutral}
+    answering = {t.target for t in neutral if t.answered}
+    return bool(targets) and len(answering) > NEUTRAL_HERE * len(targets)
+
+
+def good(each: Try) -> int:
+    """Questions answered as they should be: a reset or a forged name is no answer."""
+    return 0 if each.failure is not None and each.sent <= 1 else min(each.answered, each.sent)
+
+
+def share(tries: Sequence[Try]) -> Share:
+    return clustered([good(t) for t in tries], [t.sent for t in tries])
+
+
+def finding(here: Sequence[Try]) -> Finding:
+    """The mechanism that the failed tries here show. A delay is never accused: distance is nature's."""
+    failed = [t for t in here if good(t) < t.sent]
+    for mechanism, failures in _FAILURES:
+        if sum(_shows(t, mechanism, failures) for t in failed) > len(failed) / 2:
+            return Finding(mechanism)
+    silent = sum(t.answered == 0 for t in failed)
+    if silent > len(here) / 2:
+        return Finding("drop")
+    if (cut := _cut(here)) is not None:
+        return cut
+    # a question and its answer: both ways must be passed
+    both = share(here)
+    keep, low, high = np.sqrt([both.value, both.lower, both.upper])
+    return Finding("loss", loss=float(1 - keep), loss_interval=(float(1 - high), float(1 - low)))
+
+
+_FAILURES: tuple[tuple[Mechanism, tuple[str, ...]], ...] = (
+    ("reset", ("connection_reset",)),
+    ("icmp", ("connection_refused", "host_unreachable", "network_unreachable")),
+    ("dns", ("dns_nxdomain_error", "dns_foreign_answer", "dns_server_failure", "dns_no_answer")),
+)
+
+
+def _shows(each: Try, mechanism: Mechanism, failures: tuple[str, ...]) -> bool:
+    if mechanism == "icmp" and each.icmp:
+        return True
+    if mechanism == "dns" and each.form == "dns":
+        return each.failure is not None and "timeout" not in each.failure
+    return each.failure in failures
+
+
+def _cut(here: Sequence[Try]) -> Finding | None:
+    """Trains that fall silent at a common count. A ping and its answer are two packets; the question that was one too
+    many may itself have been the last to pass."""
+    trains = [t for t in here if t.sent > MIN_TAIL and t.answered_indices]
+    cut = [t for t in trains if t.sent - 1 - max(t.answered_indices) >= MIN_TAIL]
+    if len(cut) <= len(trains) / 2 or not cut:
+        return None
+    passed = [2 * t.answered for t in cut]
+    reach = [2 * (max(t.answered_indices) + 1) + 1 for t in cut]
+    low, high = max(passed), max(max(passed) + 1, min(reach))
+    return Finding("drop-after", after_packets=low, after_packets_interval=(float(low), float(high)))

@@ -1,0 +1,152 @@
+"""Networks on which the function is unusable whatever the app: by their link, by how they treat UDP, by a white list.
+
+Read off the controls alone. The thresholds are contracts.md's: voice below a MOS of 2.5, media below 200 kbit/s, text
+where set-up fails in over 20 % of tries; each must lie wholly outside the controls' 95 % interval.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import t as student
+
+from ringback.record import Cell, DatagramOutcome, Mechanism, NetworkState, Round, StreamOutcome, Trigger, Try
+from ringback.verdict import mechanism, quality, shares
+from ringback.verdict.arrivals import Call, Floats, Way, as_call, clock_offset
+from ringback.verdict.finding import Finding
+
+MIN_MOS = 2.5
+MIN_KBPS = 200.0
+MAX_FAILURES = 0.20
+ONE_TRIP_MS = 900.0  # a connect slower than this needed a second SYN (RFC 6298: 1 s), or is hopeless anyhow
+TRANSPORT: tuple[Mechanism, ...] = ("drop", "icmp", "corrupt", "drop-after", "police", "shape", "loss")
+
+
+@dataclass(frozen=True)
+class Impairment:
+    """Why: `trigger` and mechanism where a cause is known, else the link. reason: a token for the words."""
+
+    finding: Finding
+    trigger: Trigger | None
+    reason: str
+
+
+def by_state(cell: Cell, tries: Sequence[Try], state: NetworkState) -> Impairment | None:
+    """A network that is offline; or a white list on which this app (on a VPN path: its exit) is not."""
+    if state == "offline":
+        return Impairment(Finding("none"), None, "offline")
+    here = [t for t in tries if t.where == "here" and t.path == cell.path and t.form != "dns"]
+    if cell.path == "direct":
+        here = [t for t in here if t.kind == "app" and t.app == cell.app]
+    answered = any(t.answered for t in here)
+    if state == "whitelist" and not answered and (here or cell.path != "direct"):
+        return Impairment(Finding("drop"), "not-listed", "not-listed")
+    return None
+
+
+def by_controls(
+    cell: Cell, rounds: Sequence[Round], tries: Sequence[Try], codec: quality.Codec
+) -> Impairment | None:
+    """What the controls suffer makes the function unusable; with trigger `transport` where streams fare much better."""
+    controls = [x.outcome for r in rounds if r.form != "dns" for x in r.exchanges if x.spec.arm.payload == "control"]
+    calls = [c for c in controls if isinstance(c, DatagramOutcome)]
+    if calls and cell.function not in ("text", "media"):
+        scores = np.array(control_scores(rounds, codec))
+        if _upper(scores) >= MIN_MOS:
+            return None
+        if streams_fare_better(calls, [t for t in tries if t.path == cell.path]):
+            return Impairment(_transport_finding(rounds), "transport", "udp-unusable")
+        return Impairment(Finding("none"), None, "link-unusable")
+    streams = [c for c in controls if isinstance(c, StreamOutcome)]
+    if not streams:
+        return None
+    if cell.function == "media":
+        return _link(_upper(np.array([goodput_kbps(s) for s in streams])) < MIN_KBPS)
+    failed = sum(s.failure is not None for s in streams)
+    # two-sided 95 %, as elsewhere here
+    return _link(shares.counted(failed, len(streams), 0.975).lower > MAX_FAILURES)
+
+
+def _link(unusable: bool) -> Impairment | None:
+    return Impairment(Finding("none"), None, "link-unusable") if unusable else None
+
+
+def control_scores(rounds: Sequence[Round], codec: quality.Codec) -> list[float]:
+    """MOS of each control call, as of one call alone."""
+    scores: list[float] = []
+    for each in rounds:
+        calls = [
+            x.outcome
+            for x in each.exchanges
+            if x.spec.arm.payload == "control" and isinstance(x.outcome, DatagramOutcome)
+        ]
+        scores += round_scores(calls, calls, each.read_to, codec)
+    return scores
+
+
+def round_scores(
+    calls: Sequence[DatagramOutcome],
+    controls: Sequence[DatagramOutcome],
+    read_to: float | None,
+    codec: quality.Codec,
+) -> list[float]:
+    """MOS of each of a round's calls; bursts are those that the round's controls share (`shared_burst_ratio`)."""
+    parts = [quality.due(control, read_to) for control in controls]
+    burst = max(
+        quality.shared_burst_ratio([lanes[side] for lanes in parts if len(lanes) > side]) for side in (0, 1)
+    )
+    return [quality.lane_quality(quality.due(call, read_to), codec, burst) for call in calls]
+
+
+def streams_fare_better(calls: Sequence[DatagramOutcome], tries: Sequence[Try]) -> bool:
+    """Whether UDP's round trips succeed more seldom than TCP's: the controls' packets, out and back, against connects
+    to neutral hosts and the peer that needed no second SYN. The bounds must part."""
+    tcp = [
+        t for t in tries if t.transport == "tcp" and t.where == "here" and t.kind in ("neutral", "peer", "site")
+    ]
+    quick = sum(t.answered > 0 and (t.rtt_ms is None or t.rtt_ms < ONE_TRIP_MS) for t in tcp)
+    trips, sizes = [], []
+    for call in calls:
+        lanes = quality.due(call, None)
+        got = [sum(at is not None for at in lane.received) / max(1, len(lane.received)) for lane in lanes]
+        sizes.append(float(max(1, min(len(lane.received) for lane in lanes))))
+        trips.append(float(np.prod(got)) * sizes[-1])
+    return shares.counted(quick, len(tcp)).lower > shares.clustered(trips, sizes).upper
+
+
+def _transport_finding(rounds: Sequence[Round]) -> Finding:
+    """What the network does to all UDP: all calls fitted against calls that lose nothing and wait for nothing."""
+    calls: list[Call] = []
+    for number, each in enumerate(rounds):
+        outcomes = [x.outcome for x in each.exchanges if isinstance(x.outcome, DatagramOutcome)]
+        if each.form != "dns":
+            offset = clock_offset(outcomes)
+            calls += [as_call(outcome, offset, number, each.read_to) for outcome in outcomes]
+    found = mechanism.fit_calls(calls, [_flawless(call) for call in calls])
+    return found if found.mechanism in TRANSPORT else Finding("unknown")
+
+
+def _flawless(call: Call) -> Call:
+    outward = None if call.outward is None else _flawless_way(call.outward)
+    return replace(call, outward=outward, inward=_flawless_way(call.inward), icmp=0, foreign=0)
+
+
+def _flawless_way(way: Way) -> Way:
+    least = float(np.nanpercentile(way.delay, 10)) if way.arrived else 0.0
+    return replace(
+        way, passed=np.ones(way.packets, dtype=bool), delay=np.full(way.packets, least), corrupted=0
+    )
+
+
+def goodput_kbps(stream: StreamOutcome) -> float:
+    """kbit/s of a download, from its start to its end or, where it did not end, to its failure."""
+    end = stream.finished if stream.finished is not None else stream.failed_at
+    return stream.down_received * 8 / 1000 / end if end else 0.0
+
+
+def _upper(values: Floats) -> float:
+    """Upper end of the mean's two-sided 95 % interval (Student); no bound from fewer than three values."""
+    if len(values) < 3:
+        return float("inf")
+    error = float(np.std(values, ddof=1)) / np.sqrt(len(values))
+    return float(values.mean() + student.ppf(0.975, len(values) - 1) * error)

@@ -1,0 +1,293 @@
+"""From a cell's raw outcomes to its verdict. The same function judges what the lab, a real network or an archive gave.
+
+Precedence: a network that is offline, or a white list on which the app is not, outranks all (nothing else can be told
+apart there); then restricted, service-down, impaired, working, insufficient: the first that holds. `restricted` is
+said only when the cell's one e-value has reached its threshold, or by the contrast of destinations on that contrast's
+own conditions. What triggered it and how it works is named afterwards and accuses nobody.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from ringback.record import (
+    Cell,
+    ClearTo,
+    DatagramOutcome,
+    Mechanism,
+    NetworkState,
+    Round,
+    StreamOutcome,
+    Trigger,
+    Try,
+    Verdict,
+)
+from ringback.verdict import contrast as contrasts
+from ringback.verdict import impairment, mechanism
+from ringback.verdict.arrivals import UDP_HEADER, Factor, struck_by
+from ringback.verdict.evidence import CellEvidence, cell_evidence
+from ringback.verdict.finding import NUMBERS, RANK, Finding
+from ringback.verdict.quality import Codec, due
+
+NAMED = 20.0  # a factor of an accusing cell is named when its own e-value reaches this, or is the greatest
+TCP_HEADER = 20  # bytes of TCP header in each segment's IP payload
+MSS = 1460
+SLACK_S = 0.3  # a call of ten seconds has its last packet a little before its end
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a cell is judged in, fixed beforehand but for the network's state.
+
+    threshold: 1 / (alpha w) of this cell's test. codec: the app's place in the E-model. outer: the verdict on the VPN
+    path's own outer protocol, for a cell on that path. forms: those planned. evidence: where it was kept up to date
+    while the rounds ran; else it is worked out here. bypassed_by: paths on which the same cell is `working`.
+    """
+
+    threshold: float
+    codec: Codec
+    state: NetworkState = "normal"
+    outer: Verdict | None = None
+    forms: tuple[str, ...] | None = None
+    bypassed_by: tuple[str, ...] = ()
+    evidence: CellEvidence | None = None
+    min_seconds: float = 10.0
+    min_packets: int = 30
+    working_threshold: float = 100.0
+    spillover: bool = False
+
+
+def judge(cell: Cell, rounds: Sequence[Round], tries: Sequence[Try], context: Context) -> Verdict:
+    """The verdict on a cell from its rounds (all of its forms, in the order run; those of kind `trial` count) and the
+    session's tries."""
+    trials = [r for r in rounds if r.kind == "trial"]
+    evidence = context.evidence or cell_evidence(trials, context.forms)
+    seen = _Seen(cell, trials, tries, context, evidence, contrasts.contrast(cell, tries))
+    for rule in (_by_state, _by_outer, _randomised, _contrast, _service_down, _impaired, _working):
+        verdict = rule(seen)
+        if verdict is not None:
+            return verdict
+    return _insufficient(seen)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """All that the rules look at."""
+
+    cell: Cell
+    rounds: list[Round]
+    tries: Sequence[Try]
+    context: Context
+    evidence: CellEvidence
+    contrast: contrasts.Contrast
+
+    def base(self, struck: Factor = "payload") -> Verdict:
+        """What every verdict on this cell carries, whatever it says. `struck`: whose MOS stands against whose."""
+        own, control = _scores(self, struck)
+        ran = bool(self.rounds)
+        return Verdict(
+            status="insufficient",
+            mos=own,
+            control_mos=control,
+            e_value=self.evidence.e_value if ran else None,
+            threshold=self.context.threshold if ran else None,
+            e_working=self.evidence.e_working if ran else None,
+            spillover=self.context.spillover,
+        )
+
+
+def _by_state(seen: _Seen) -> Verdict | None:
+    found = impairment.by_state(seen.cell, seen.tries, seen.context.state)
+    return None if found is None else _impaired_by(seen, found)
+
+
+def _by_outer(seen: _Seen) -> Verdict | None:
+    """A restriction of the tunnel holds for all that goes through it."""
+    outer = seen.context.outer
+    if outer is None or outer.status not in ("restricted", "impaired") or seen.cell.path == "direct":
+        return None
+    own = seen.base()
+    return msgspec.structs.replace(
+        outer, mos=own.mos, control_mos=own.control_mos, bypassed_by=list(seen.context.bypassed_by),
+        reason="outer-protocol",
+    )  # fmt: skip
+
+
+def _randomised(seen: _Seen) -> Verdict | None:
+    if not seen.evidence.e_value >= seen.context.threshold:
+        return None
+    factors = _named(seen.evidence.factors)
+    found = {factor: _finding(seen.rounds, factor, factors) for factor in factors}
+    (form, factor), finding = min(found.items(), key=lambda item: RANK[item[1].mechanism])
+    agrees = seen.contrast.outcome == "accuses"
+    return _with(
+        seen.base("port" if factor == "port" else "payload"),
+        finding,
+        status="restricted",
+        basis="randomised",
+        scope="app" if agrees else "peer",
+        trigger=_trigger(form, factor, factors),
+        bypassed_by=list(seen.context.bypassed_by),
+        reason="difference",
+    )
+
+
+def _named(factors: Mapping[tuple[str, str], float]) -> list[tuple[str, str]]:
+    """Which factors made the difference: those with evidence of their own, the strongest in any case."""
+    strongest = max(factors, key=lambda key: factors[key])
+    return [key for key, e_value in factors.items() if e_value >= NAMED or key == strongest]
+
+
+def _finding(rounds: Sequence[Round], factor: tuple[str, str], named: Sequence[tuple[str, str]]) -> Finding:
+    form, which = factor
+    struck: Factor = "port" if which == "port" else "payload"
+    other: Factor = "payload" if struck == "port" else "port"
+    both = (form, other) in named
+    return mechanism.fit([r for r in rounds if r.form == form], struck, other if both else None)
+
+
+def _trigger(form: str, factor: str, named: Sequence[tuple[str, str]]) -> Trigger:
+    """A TLS original differs from its control by its server name alone, and a question by the name asked for."""
+    if factor == "port":
+        return "port"
+    forms = {f for f, which in named if which == "payload"}
+    if form == "dns":
+        return "dns"
+    return "sni" if forms - {"dns"} == {"tls"} else "payload"
+
+
+def _contrast(seen: _Seen) -> Verdict | None:
+    if seen.contrast.outcome != "accuses":
+        return None
+    return _with(
+        seen.base(),
+        seen.contrast.finding,
+        status="restricted",
+        basis="contrast",
+        scope="app",
+        trigger=seen.contrast.trigger,
+        e_value=None,
+        threshold=None,
+        bypassed_by=list(seen.context.bypassed_by),
+        reason="own-hosts",
+    )
+
+
+def _service_down(seen: _Seen) -> Verdict | None:
+    if seen.contrast.outcome != "down":
+        return None
+    return _with(seen.base(), Finding("none"), status="service-down", basis="contrast", scope="app", e_value=None,
+                 threshold=None, reason="silent-everywhere")  # fmt: skip
+
+
+def _impaired(seen: _Seen) -> Verdict | None:
+    found = impairment.by_controls(seen.cell, seen.rounds, seen.tries, seen.context.codec)
+    return None if found is None else _impaired_by(seen, found)
+
+
+def _impaired_by(seen: _Seen, found: impairment.Impairment) -> Verdict:
+    basis = "randomised" if found.reason == "link-unusable" else "contrast"
+    base = seen.base()
+    return _with(
+        base,
+        found.finding,
+        status="impaired",
+        basis=basis,
+        trigger=found.trigger,
+        e_value=base.e_value if basis == "randomised" else None,
+        threshold=base.threshold if basis == "randomised" else None,
+        bypassed_by=list(seen.context.bypassed_by),
+        reason=found.reason,
+    )
+
+
+def _working(seen: _Seen) -> Verdict | None:
+    if seen.evidence.e_working < seen.context.working_threshold:
+        return None
+    clear = clear_to(seen.rounds)
+    if clear is None or not _far_enough(seen, clear):
+        return None
+    agrees = seen.contrast.outcome == "agrees"
+    return _with(seen.base(), Finding("none"), status="working", scope="app" if agrees else "peer", clear_to=clear,
+                 reason="no-difference")  # fmt: skip
+
+
+def _far_enough(seen: _Seen, clear: ClearTo) -> bool:
+    """A cut-off after N packets looks healthy before N: a call must have been heard for its full length."""
+    if seen.cell.function in ("text", "media"):
+        return True
+    return clear.packets >= seen.context.min_packets and clear.seconds >= seen.context.min_seconds - SLACK_S
+
+
+def _insufficient(seen: _Seen) -> Verdict:
+    if not seen.rounds:
+        reason = "no-rounds"
+    elif all(r.partner == "lost" for r in seen.rounds):
+        reason = "partner-lost"
+    elif seen.evidence.e_working >= seen.context.working_threshold:
+        reason = "too-short"
+    else:
+        reason = "undecided"
+    return msgspec.structs.replace(seen.base(), reason=reason)
+
+
+def _with(base: Verdict, finding: Finding, **changes: object) -> Verdict:
+    numbers = {name: getattr(finding, name) for name in NUMBERS}
+    named: Mechanism = finding.mechanism
+    return msgspec.structs.replace(base, mechanism=named, **numbers, **changes)
+
+
+def _scores(seen: _Seen, struck: Factor) -> tuple[float | None, float | None]:
+    """Mean MOS of the struck calls and of the others, two decimals; None where there were no calls."""
+    own: list[float] = []
+    others: list[float] = []
+    for each in seen.rounds:
+        calls = [(struck_by(struck, x.spec.arm), x.outcome) for x in each.exchanges]
+        split = {hit: [c for h, c in calls if h is hit and isinstance(c, DatagramOutcome)] for hit in (True, False)}
+        if each.form == "dns" or not split[False] or seen.cell.function in ("text", "media"):
+            continue
+        own += impairment.round_scores(split[True], split[False], each.read_to, seen.context.codec)
+        others += impairment.round_scores(split[False], split[False], each.read_to, seen.context.codec)
+    return _mean(own), _mean(others)
+
+
+def _mean(scores: Sequence[float]) -> float | None:
+    return round(float(np.mean(scores)), 2) if scores else None
+
+
+def clear_to(rounds: Sequence[Round]) -> ClearTo | None:
+    """How far an original got without being cut: the exchange that passed most packets. None where none passed.
+
+    The greatest and not the least extent: a cut-off at N would have stopped every original at N, while one flow that
+    lost much says nothing of where cut-offs lie. Packets of a stream are its data segments, as few as they can be."""
+    extents = [
+        extent
+        for each in rounds
+        if each.form != "dns"
+        for x in each.exchanges
+        if x.spec.arm.payload == "original" and (extent := _extent(x.outcome, each.read_to)) is not None
+    ]
+    return max(extents, key=lambda extent: extent.packets, default=None)
+
+
+def _extent(outcome: DatagramOutcome | StreamOutcome, read_to: float | None) -> ClearTo | None:
+    if isinstance(outcome, StreamOutcome):
+        if outcome.finished is None:
+            return None
+        up = outcome.up_expected if outcome.up_received is None else outcome.up_received
+        segments = -(-up // MSS) + -(-outcome.down_received // MSS)
+        return ClearTo(segments, up + outcome.down_received + TCP_HEADER * segments, round(outcome.finished, 2))
+    lanes = due(outcome, read_to)
+    passed = [
+        (at, size)
+        for lane in lanes
+        for at, size, got in zip(lane.scheduled, lane.sizes, lane.received, strict=True)
+        if got is not None
+    ]
+    if not passed:
+        return None
+    sent = [at for at, got in zip(outcome.outward.scheduled, outcome.outward.received, strict=True) if got is not None]
+    last = max([at for at, _ in passed] + [at for at in sent if read_to is None or at <= read_to])
+    return ClearTo(len(passed), sum(size + UDP_HEADER for _, size in passed), round(last, 2))

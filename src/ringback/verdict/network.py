@@ -1,0 +1,62 @@
+"""What kind of network this is: normal, a white list, or offline; and how it treats UDP.
+
+Read off the tries at hosts that belong to no messenger, made here on the direct path. A name server's answers do not
+count: a white list lets DNS pass, and an offline network may.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from ringback.record import DatagramOutcome, NetworkState, Round, Try, Udp
+
+MOST = 0.5
+LIMITED = 0.7  # of UDP's questions answered, as a share of TCP's: below it UDP is limited
+
+
+def network_state(tries: Sequence[Try], rounds: Iterable[Round] = ()) -> tuple[NetworkState, Udp]:
+    """`whitelist`: most neutral hosts are silent, and something else (an app, a site, the peer) answers. `offline`:
+    nothing answers. UDP is judged by neutral hosts and the peer, in tries and, where given, the rounds' controls."""
+    here = [t for t in tries if t.where == "here" and t.path == "direct" and t.form != "dns"]
+    return _state(here), _udp(here, list(rounds))
+
+
+def _state(here: Sequence[Try]) -> NetworkState:
+    if not here:
+        return "normal"
+    answering = {(t.kind, t.target) for t in here if t.answered}
+    if not answering:
+        return "offline"
+    neutral = {t.target for t in here if t.kind == "neutral"}
+    silent = {target for target in neutral if ("neutral", target) not in answering}
+    others = any(kind != "neutral" for kind, _ in answering)
+    return "whitelist" if neutral and len(silent) > MOST * len(neutral) and others else "normal"
+
+
+def _udp(here: Sequence[Try], rounds: Sequence[Round]) -> Udp:
+    trusted = [t for t in here if t.kind in ("neutral", "peer")]
+    udp = [t.answered / t.sent for t in trusted if t.transport == "udp" and t.sent]
+    udp += [_delivered(outcome) for outcome in _controls(rounds)]
+    tcp = [float(t.answered > 0) for t in trusted if t.transport == "tcp"]
+    if not udp:
+        return "open"
+    answered = sum(udp) / len(udp)
+    if not any(udp):
+        return "blocked"
+    usual = sum(tcp) / len(tcp) if tcp else 1.0
+    return "limited" if answered < LIMITED * max(usual, 0.5) else "open"
+
+
+def _controls(rounds: Sequence[Round]) -> list[DatagramOutcome]:
+    return [
+        x.outcome
+        for each in rounds
+        if each.cell.path == "direct" and each.form != "dns"
+        for x in each.exchanges
+        if x.spec.arm.payload == "control" and isinstance(x.outcome, DatagramOutcome)
+    ]
+
+
+def _delivered(outcome: DatagramOutcome) -> float:
+    """Share of the packets sent towards the participant that came; of those due, where nothing was ever sent."""
+    sent = sum(at is not None for at in outcome.inward.sent)
+    came = sum(at is not None for at in outcome.inward.received)
+    return came / max(sent, came, 1)

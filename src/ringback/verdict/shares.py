@@ -1,0 +1,47 @@
+"""Bounds of a share that was counted: Clopper and Pearson's, also where the counts came in clusters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import beta
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Share:
+    """A counted share 0..1 with its one-sided 95 % bounds. n: independent units that it is worth."""
+
+    value: float
+    lower: float
+    upper: float
+    n: float
+
+
+def counted(hits: float, n: float, confidence: float = CONFIDENCE) -> Share:
+    """Of n independent tries, `hits` succeeded; either may be fractional (an effective number)."""
+    if n <= 0:
+        return Share(0.0, 0.0, 1.0, 0.0)
+    lower = 0.0 if hits <= 0 else float(beta.ppf(1 - confidence, hits, n - hits + 1))
+    upper = 1.0 if hits >= n else float(beta.ppf(confidence, hits + 1, n - hits))
+    return Share(hits / n, lower, upper, n)
+
+
+def clustered(hits: Sequence[float], sizes: Sequence[float]) -> Share:
+    """Each cluster (a flow) had `hits` successes of `sizes` tries that need not be independent: the tries are worth
+    fewer by the design effect, the variance between clusters over what independent tries would show (Kish 1965). Never
+    more than all tries, never fewer than the clusters."""
+    total = float(np.sum(sizes))
+    if total <= 0:
+        return counted(0, 0)
+    share = float(np.sum(hits)) / total
+    clusters = len(sizes)
+    worth = total
+    if clusters > 1 and 0 < share < 1:
+        each = np.asarray(hits, dtype=float) - share * np.asarray(sizes, dtype=float)
+        variance = clusters / (clusters - 1) * float(np.sum(each**2)) / total**2
+        worth = total / max(1.0, variance * total / (share * (1 - share)))
+    elif clusters and share in (0.0, 1.0):
+        worth = float(clusters)  # all or nothing: the flows are the units
+    return counted(share * max(worth, clusters), max(worth, clusters))

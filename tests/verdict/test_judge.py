@@ -1,0 +1,206 @@
+"""Whole verdicts: rounds and tries of one cell in, one of five statuses out, in the order of precedence."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from ringback.record import Cell, Round, Try, Verdict
+from ringback.verdict.judge import Context, judge
+from tests.verdict.build import Effect, dns_round, stream_round, voice_round
+
+VOICE = Cell("whatsapp", "voice", "outgoing", "relay")
+TEXT = Cell("whatsapp", "text")
+
+
+@dataclass(frozen=True)
+class Codec:
+    ie: float = 0.0
+    bpl: float = 20.0
+
+
+CONTEXT = Context(threshold=12_000.0, codec=Codec())
+
+
+def call_rounds(effect: Effect = Effect(trigger="none"), count: int = 2, **link: float) -> list[Round]:
+    return [voice_round(7, effect=effect, number=n, every=0.02, **link) for n in range(count)]  # type: ignore[arg-type]
+
+
+def trains(where: str, kind: str, answered: int, count: int = 8, app: str | None = None) -> list[Try]:
+    """Ping trains of 25 on as many flows, `answered` of each answered."""
+    return [
+        Try(
+            where=where, path="direct", kind=kind, target=f"{kind}{i}", app=app,  # type: ignore[arg-type]
+            function="voice" if app else None, form="ping", transport="udp", port=3478, started_at=float(i), sent=25,
+            answered=answered, failure=None if answered else "generic_timeout_error",
+            answered_indices=list(range(answered)), rtt_ms=40.0 if answered else None,
+        )
+        for i in range(count)
+    ]  # fmt: skip
+
+
+def connects(kind: str, answered: bool = True, count: int = 12, app: str | None = None, where: str = "here") -> list[Try]:
+    return [
+        Try(
+            where=where, path="direct", kind=kind, target=f"{kind}{i % 6}", app=app,  # type: ignore[arg-type]
+            function="text" if app else None, form="tls", transport="tcp", port=443, started_at=float(i), sent=1,
+            answered=int(answered), failure=None if answered else "generic_timeout_error",
+            rtt_ms=40.0 if answered else None,
+        )
+        for i in range(count)
+    ]  # fmt: skip
+
+
+HEALTHY = trains("here", "neutral", 25) + connects("neutral")
+RELAY_ANSWERS = trains("here", "app", 25, app="whatsapp") + trains("vantage", "app", 25, app="whatsapp")
+RELAY_BLOCKED = trains("here", "app", 0, app="whatsapp") + trains("vantage", "app", 25, app="whatsapp")
+RELAY_DOWN = trains("here", "app", 0, app="whatsapp") + trains("vantage", "app", 0, app="whatsapp")
+
+
+def test_calls_that_are_dropped_by_their_bytes_are_restricted_by_payload() -> None:
+    verdict = judge(VOICE, call_rounds(Effect(drop=True)), HEALTHY, CONTEXT)
+    assert (verdict.status, verdict.mechanism, verdict.trigger) == ("restricted", "drop", "payload")
+    assert (verdict.basis, verdict.scope) == ("randomised", "peer")
+    assert verdict.e_value is not None
+    assert verdict.e_value >= CONTEXT.threshold
+    assert verdict.mos == 1.0
+    assert verdict.control_mos is not None
+    assert verdict.control_mos > 4
+
+
+def test_calls_that_are_dropped_by_their_port_are_restricted_by_port() -> None:
+    verdict = judge(VOICE, call_rounds(Effect(drop=True, trigger="port")), HEALTHY, CONTEXT)
+    assert (verdict.status, verdict.mechanism, verdict.trigger) == ("restricted", "drop", "port")
+    assert verdict.mos == 1.0
+
+
+def test_a_cut_off_comes_with_its_count() -> None:
+    verdict = judge(VOICE, call_rounds(Effect(after_packets=150)), HEALTHY, CONTEXT)
+    assert (verdict.status, verdict.mechanism) == ("restricted", "drop-after")
+    assert verdict.after_packets == pytest.approx(150, abs=3)
+    assert verdict.after_packets_interval is not None
+    low, high = verdict.after_packets_interval
+    assert low <= 150 <= high
+
+
+def test_a_healthy_call_works_towards_the_peer_and_for_the_app_once_its_relay_answers() -> None:
+    verdict = judge(VOICE, call_rounds(), HEALTHY, CONTEXT)
+    assert (verdict.status, verdict.scope, verdict.mechanism, verdict.trigger) == ("working", "peer", "none", None)
+    assert verdict.clear_to is not None
+    assert verdict.clear_to.seconds >= 10
+    assert verdict.clear_to.packets > 900
+    assert judge(VOICE, call_rounds(), HEALTHY + RELAY_ANSWERS, CONTEXT).scope == "app"
+
+
+def test_short_calls_never_work_because_a_cut_off_may_come_later() -> None:
+    rounds = [voice_round(7, number=n, every=0.02, seconds=5.0) for n in range(4)]
+    verdict = judge(VOICE, rounds, HEALTHY, CONTEXT)
+    assert verdict.status == "insufficient"
+
+
+def test_a_blocked_relay_is_restricted_by_destination_and_carries_no_e_value() -> None:
+    verdict = judge(VOICE, call_rounds(), HEALTHY + RELAY_BLOCKED, CONTEXT)
+    assert (verdict.status, verdict.trigger, verdict.basis) == ("restricted", "destination", "contrast")
+    assert (verdict.scope, verdict.mechanism, verdict.e_value) == ("app", "drop", None)
+
+
+def test_a_relay_that_answers_nowhere_is_a_service_down() -> None:
+    verdict = judge(VOICE, call_rounds(), HEALTHY + RELAY_DOWN, CONTEXT)
+    assert (verdict.status, verdict.mechanism, verdict.trigger) == ("service-down", "none", None)
+
+
+def test_a_restriction_outranks_a_service_that_is_down() -> None:
+    assert judge(VOICE, call_rounds(Effect(drop=True)), HEALTHY + RELAY_DOWN, CONTEXT).status == "restricted"
+
+
+def test_a_link_too_bad_for_calls_is_impaired_without_a_trigger() -> None:
+    bad_tcp = [
+        Try(**{name: getattr(t, name) for name in t.__struct_fields__} | {"rtt_ms": 1100.0 if i % 2 else 60.0})
+        for i, t in enumerate(connects("neutral"))
+    ]
+    verdict = judge(VOICE, call_rounds(link_loss=0.3, burst=2.0), bad_tcp, CONTEXT)
+    assert (verdict.status, verdict.mechanism, verdict.trigger) == ("impaired", "none", None)
+    assert verdict.control_mos is not None
+    assert verdict.control_mos < 2.5
+
+
+@pytest.mark.parametrize(
+    ("effect", "mechanism"),
+    [
+        (Effect(trigger="none", drop=True), "drop"),
+        (Effect(trigger="none", icmp=True), "icmp"),
+        (Effect(trigger="none", police_kbps=20), "police"),
+        (Effect(trigger="none", loss=0.4), "loss"),
+    ],
+)
+def test_udp_dead_while_tcp_lives_is_impaired_by_transport(
+    effect: Effect, mechanism: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Effect, "strikes", lambda self, arm, rng: True)  # a rule on all UDP picks every exchange
+    verdict = judge(VOICE, call_rounds(effect), trains("here", "neutral", 0) + connects("neutral"), CONTEXT)
+    assert (verdict.status, verdict.trigger, verdict.mechanism) == ("impaired", "transport", mechanism)
+    assert (verdict.basis, verdict.e_value) == ("contrast", None)
+
+
+def test_offline_and_white_lists_outrank_everything() -> None:
+    offline = replace(CONTEXT, state="offline")
+    assert judge(VOICE, [], connects("neutral", answered=False), offline).status == "impaired"
+    listed = replace(CONTEXT, state="whitelist")
+    silent = connects("neutral", answered=False) + trains("here", "app", 0, app="whatsapp")
+    verdict = judge(VOICE, call_rounds(), silent, listed)
+    assert (verdict.status, verdict.trigger, verdict.mechanism) == ("impaired", "not-listed", "drop")
+    answering = connects("neutral", answered=False) + trains("here", "app", 25, app="whatsapp")
+    assert judge(VOICE, call_rounds(), answering, listed).status == "working"
+
+
+def test_nothing_measured_is_insufficient() -> None:
+    verdict = judge(VOICE, [], [], CONTEXT)
+    assert (verdict.status, verdict.reason, verdict.e_value) == ("insufficient", "no-rounds", None)
+
+
+def test_a_cell_on_a_vpn_path_has_what_its_outer_protocol_has() -> None:
+    outer = Verdict(status="restricted", mechanism="drop", trigger="payload", e_value=1e6, threshold=1e4, hop=2)
+    inside = Cell("whatsapp", "voice", "outgoing", "relay", "vpn")
+    verdict = judge(inside, [], [], replace(CONTEXT, outer=outer))
+    assert (verdict.status, verdict.mechanism, verdict.trigger, verdict.hop) == ("restricted", "drop", "payload", 2)
+    works = Verdict(status="working")
+    assert judge(inside, [], [], replace(CONTEXT, outer=works)).status == "insufficient"
+
+
+def text_rounds(**effects: Effect) -> list[Round]:
+    nothing = Effect(trigger="none")
+    rounds: list[Round] = []
+    for n in range(3):
+        rounds += [
+            stream_round(3, effect=effects.get("noise", nothing), number=3 * n, form="noise"),
+            stream_round(4, effect=effects.get("tls", nothing), number=3 * n + 1, form="tls"),
+            dns_round(5, effect=effects.get("dns", nothing), number=3 * n + 2),
+        ]
+    return rounds
+
+
+@pytest.mark.parametrize(
+    ("effects", "trigger", "mechanism"),
+    [
+        ({"tls": Effect(reset=True)}, "sni", "reset"),
+        ({"dns": Effect(wrong_answer=True)}, "dns", "dns"),
+        ({"dns": Effect(drop=True)}, "dns", "drop"),
+        ({"noise": Effect(drop=True)}, "payload", "drop"),
+        ({"noise": Effect(drop=True), "tls": Effect(drop=True)}, "payload", "drop"),
+        ({"noise": Effect(drop=True, trigger="port"), "tls": Effect(drop=True, trigger="port")}, "port", "drop"),
+    ],
+)
+def test_the_form_that_suffers_names_the_trigger(effects: dict[str, Effect], trigger: str, mechanism: str) -> None:
+    verdict = judge(TEXT, text_rounds(**effects), HEALTHY, CONTEXT)
+    assert (verdict.status, verdict.trigger, verdict.mechanism) == ("restricted", trigger, mechanism)
+    assert verdict.mos is None
+
+
+def test_text_that_is_left_alone_works() -> None:
+    verdict = judge(TEXT, text_rounds(), HEALTHY, CONTEXT)
+    assert verdict.status == "working"
+
+
+def test_media_on_a_link_too_slow_for_it_is_impaired() -> None:
+    rounds = [stream_round(2, function="media", number=n, goodput_kbps=100.0) for n in range(2)]
+    verdict = judge(Cell("whatsapp", "media"), rounds, HEALTHY, CONTEXT)
+    assert (verdict.status, verdict.trigger) == ("impaired", None)
