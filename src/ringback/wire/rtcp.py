@@ -100,7 +100,8 @@ def _packet(first: int, code: int, body: bytes) -> SenderReport | ReceiverReport
     end = head + _BLOCK.size * count
     blocks = tuple(_block(body, at) for at in range(head, end, _BLOCK.size))
     if code == SENDER_REPORT:
-        return SenderReport(*_SENDER.unpack_from(body), blocks, body[end:])
+        ssrc, ntp_time, rtp_time, sent, octets = _SENDER.unpack_from(body)
+        return SenderReport(ssrc, ntp_time, rtp_time, sent, octets, blocks, body[end:])
     return ReceiverReport(int.from_bytes(body[:4], "big"), blocks, body[end:])
 
 

@@ -73,7 +73,8 @@ def decode(data: bytes) -> Initiation | Response | CookieReply | Data | Malforme
     if code == 4:
         if len(data) < _DATA.size + 16:
             return Malformed("truncated", len(data))
-        return Data(*_DATA.unpack_from(data)[1:], data[_DATA.size :])
+        _, receiver, counter = _DATA.unpack_from(data)
+        return Data(receiver, counter, data[_DATA.size :])
     if code not in _LAYOUTS:
         return Malformed("unknown type", 0)
     form, layout = _LAYOUTS[code]
