@@ -43,14 +43,21 @@ def test_no_local_port_is_used_twice():
     assert len({got.flow for got in far.saw(Received)}) == 500
 
 
-def test_a_closed_flow_hears_nothing_more_at_either_end():
-    near = HandEnd([OPEN, Send(1, 0, b"a", 0), Send(1, 1, b"b", 1)])
-    near.rule = lambda event, now: [Close(1)] if event == Sent(1, 1, 1.0) else []
-    far = HandEnd(rule=lambda event, now: [*echo(event, now), Close(event.flow)] if isinstance(event, Received) else [])
+def test_a_closed_flow_hears_nothing_more_but_what_was_due_before_still_goes_out():
+    near = HandEnd([OPEN, Send(1, 0, b"a", 0), Send(1, 1, b"b", 1), Send(1, 5, b"c", 2)])
+    near.rule = lambda event, now: [Send(1, 1, b"last", 3), Close(1)] if event == Sent(1, 1, 1.0) else []
+    far = HandEnd(rule=lambda event, now: [*echo(event, now), Close(event.flow)] if event == far.seen[0] else [])
     World(near, far, network(), seed=1).run()
     assert [got.data for got in far.saw(Received)] == [b"a"]
-    assert not near.saw(Received)
-    assert not far.saw(Sent)  # closed before its time to send came
+    assert [got.data for got in near.saw(Received)] == [b"re:a"]
+    assert [sent.index for sent in near.saw(Sent)] == [0, 1, 3]
+
+
+def test_sends_handed_over_at_once_go_out_in_the_order_of_time_then_of_the_list():
+    times = [3, 1, 2, 1, 1, 0, 2, 1, 3, 0]
+    near = HandEnd([OPEN, *(Send(1, at, b"%d" % n, n) for n, at in enumerate(times))])
+    World(near, HandEnd(), network(), seed=1).run()
+    assert [sent.index for sent in near.saw(Sent)] == sorted(range(10), key=lambda n: times[n])
 
 
 def test_a_ttl_that_runs_out_at_hop_3_names_router_3():

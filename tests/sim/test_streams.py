@@ -43,8 +43,7 @@ def test_a_stream_connects_after_one_round_trip_and_carries_bytes_both_ways():
     assert [ended.failure for ended in near.saw(Ended)] == [None]
 
 
-@pytest.mark.parametrize("loss", [0.01, 0.1, 0.3])
-@pytest.mark.parametrize("burst", [1, 4])
+@pytest.mark.parametrize(("loss", "burst"), [(0.01, 1), (0.1, 1), (0.3, 1), (0.01, 4), (0.1, 4)])
 def test_bytes_arrive_whole_and_once_whatever_the_link_loses(loss, burst):
     near, far = HandEnd([OPEN], asks), HandEnd(rule=serves)
     link = LinkParameters(loss=loss, loss_burst=burst)

@@ -46,7 +46,6 @@ class Participant:
         transcript: list[tuple[float, str, Command | Event]] | None,
     ) -> None:
         self._net = net
-        self._end = near
         self._clock = clock
         self._exits = exits
         self._rng = rng
@@ -61,16 +60,11 @@ class Participant:
             Close: self._close,
             Ask: self._ask,
         }
-        self._side = Side("near", near, clock, self._send, table, transcript)
+        self._side = Side("near", near, clock, self._send, table, transcript, decides=True)
+        self._tell = self._side.tell
 
     def start(self) -> None:
         self._side.start()
-        self._clock.stopped = self._end.finished
-
-    def _tell(self, event: Event) -> None:
-        self._side.tell(event)
-        if self._end.finished:
-            self._clock.stopped = True
 
     def _open(self, command: Open) -> None:
         away = self._exits.get(command.path)

@@ -3,17 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from heapq import heappush
 from math import inf
+from operator import attrgetter
 
 from ringback.sim.clock import Clock
-from ringback.trial.seam import Command, End, Event, Send
+from ringback.trial.seam import Close, Command, End, Event, Send
 
+DUE = attrgetter("at")
+MANY = 8  # commands at once from which on their sends are queued apart
 STUCK = 10_000  # wakes at one instant after which an end must be broken
 
 
 class Side:
     """Runs `end`. `send` takes each `Send` at its time; `table` holds what to do with the other commands, by class.
 
-    transcript: where (time, name, command or event) is written down, if anywhere.
+    decides: the run stops when this end has finished. transcript: where (time, name, command or event) is written
+    down, if anywhere.
     """
 
     def __init__(
@@ -24,10 +28,12 @@ class Side:
         send: Callable[[Send], None],
         table: Mapping[type, Callable[..., None]],
         transcript: list[tuple[float, str, Command | Event]] | None,
+        decides: bool = False,
     ) -> None:
         self._name = name
         self._end = end
         self._handle = end.handle
+        self._decides = decides
         self._clock = clock
         self._send = send
         self._table = table
@@ -38,7 +44,7 @@ class Side:
 
     def start(self) -> None:
         self._obey(self._end.start(self._clock.now))
-        self._plan()
+        self._settle()
 
     def tell(self, event: Event) -> None:
         """Hand over one event now."""
@@ -50,17 +56,55 @@ class Side:
         wake = self._end.wake_at
         if wake is not None and wake < self._wake_at:
             self._plan()
+        if self._decides and self._end.finished:
+            self._clock.stopped = True
+
+    def _settle(self) -> None:
+        self._plan()
+        if self._decides and self._end.finished:
+            self._clock.stopped = True
 
     def _obey(self, commands: Sequence[Command]) -> None:
         clock = self._clock
         now, heap, order, send = clock.now, clock.heap, clock.order, self._send
         if self._transcript is not None:
             self._transcript += [(now, self._name, command) for command in commands]
+        due = False
+        if len(commands) >= MANY:
+            commands, due = self._take_sends(commands)
         for command in commands:
             if type(command) is Send:
-                heappush(heap, (command.at if command.at > now else now, order(), send, command))
+                if command.at <= now:
+                    due = True
+                    heappush(heap, (now, order(), send, command))
+                else:
+                    heappush(heap, (command.at, order(), send, command))
+            elif due and type(command) is Close:
+                clock.at(now, self._table[Close], command)  # after the sends before it
             else:
                 self._table[type(command)](command)
+
+    def _take_sends(self, commands: Sequence[Command]) -> tuple[list[Command], bool]:
+        """Queue the sends among many commands by themselves, which keeps the clock's heap small.
+
+        Returns the other commands, and whether some sends are due now."""
+        sends = [command for command in commands if type(command) is Send]
+        sends.sort(key=DUE)
+        sends.reverse()
+        if sends:
+            self._clock.at(sends[-1].at, self._send_next, sends)
+        due = bool(sends) and sends[-1].at <= self._clock.now
+        return [command for command in commands if type(command) is not Send], due
+
+    def _send_next(self, sends: list[Send]) -> None:
+        """Send the last of the list, and what is due as well, and plan the next."""
+        clock = self._clock
+        now = clock.now
+        self._send(sends.pop())
+        while sends and sends[-1].at <= now:
+            self._send(sends.pop())
+        if sends:
+            heappush(clock.heap, (sends[-1].at, clock.order(), self._send_next, sends))
 
     def _plan(self) -> None:
         wake = self._end.wake_at
@@ -80,4 +124,4 @@ class Side:
             if self._wakes > STUCK:
                 raise RuntimeError(f"the {self._name} end wants to be woken at {now} s again and again")
             self._obey(self._end.wake(now))
-        self._plan()
+        self._settle()
