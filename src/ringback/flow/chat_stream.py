@@ -46,7 +46,7 @@ def obfuscated(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -
     up, down = _ciphers(start)
     nonce = keystream.block("nonces", 32)
     stamp = (1_767_225_600 + keystream.number("time", 16)) << 32
-    # Unencrypted message: key id 0, message id, length; req_pq_multi with its nonce. TL: core.telegram.org/mtproto/auth_key
+    # Unencrypted messages: key id 0, message id, length; the request with its nonce (core.telegram.org/mtproto/auth_key).
     ask = _plain(stamp, struct.pack("<I", REQ_PQ_MULTI) + nonce[:16])
     primes = b"\x08" + keystream.block("pq", 8) + bytes(3)
     answer = (

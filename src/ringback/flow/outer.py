@@ -69,53 +69,6 @@ def _record(head: bytes, data: bytes) -> bytes:
 HANDSHAKE = ((0.1, 280, 1100), (0.25, 900, 250), (0.4, 500, 400))
 HANDSHAKE_RECORD = functools.partial(_record, b"\x16\x03\x01")
 DATA_RECORD = functools.partial(_record, b"\x17\x03\x03")
-WRITERS[vpn.name](draft, spec, vpn, keystream)
-    return draft.script(spec.seconds)
-
-
-def _wireguard(draft: Draft, spec: ExchangeSpec, vpn: Vpn, keystream: Keystream) -> None:
-    """Initiation of 148 B and response of 92 B (sent anew, with fresh keys, like a client whose first went unheard), then
-    transport data: type 4, receiver, counter, and ciphertext padded to 16 B with a tag of 16 B (WireGuard 5.4)."""
-    indices = keystream.block("indices", 8)
-    mine, yours = indices[:4], indices[4:]
-    for i, at in enumerate((0.0, 0.2)):
-        free = keystream.block(f"handshake {i}", 108 + 16 + 80)
-        initiation = b"\x01\0\0\0" + mine + free[: 108 + 16] + bytes(16)  # ephemeral, static, time, mac1; mac2 empty
-        response = b"\x02\0\0\0" + yours + mine + free[124 : 124 + 64] + bytes(16)
-        draft.exchange(True, at, initiation, response)
-    for near, start in zip((True, False), media.starts(vpn.call, spec.direction, keystream), strict=True):
-        when, sizes, body = _sized(spec, vpn, keystream, near, start)
-        head, packets, at = b"\x04\0\0\0" + (yours if near else mine), [], 0
-        for counter, size in enumerate(sizes):
-            room = (size - 16) & ~15
-            packets.append(head + counter.to_bytes(8, "little") + body[at : at + room])
-            at += room
-        draft.stream(near, when, packets)
-
-
-def _openvpn(draft: Draft, spec: ExchangeSpec, vpn: Vpn, keystream: Keystream) -> None:
-    """Hard resets, TLS in control packets, acknowledgements, then data packets (opcodes and layout: OpenVPN's ssl.h)."""
-    sessions = keystream.block("sessions", 16)
-    mine, yours = sessions[:8], sessions[8:]
-
-    def control(opcode: int, session: bytes, acked: int | None, other: bytes, number: int, data: bytes) -> bytes:
-        acks = b"\0" if acked is None else struct.pack(">BI", 1, acked) + other
-        return bytes((opcode << 3,)) + session + acks + struct.pack(">I", number) + data
-
-    draft.exchange(True, 0.0, control(7, mine, None, yours, 0, b""), control(8, yours, 0, mine, 0, b""))
-    for i, (at, up, down) in enumerate(((0.1, 280, 1100), (0.25, 900, 250), (0.4, 500, 400)), start=1):
-        free = keystream.block(f"control {i}", up + down)
-        kind = b"\x16\x03\x01" if i == 1 else b"\x17\x03\x03"
-        asked = control(4, mine, i - 1, yours, i, kind + struct.pack(">H", up - 5) + free[5:up])
-        answered = control(4, yours, i, mine, i, kind + struct.pack(">H", down - 5) + free[up + 5 :])
-        draft.exchange(True, at, asked, answered)
-    for near, start in zip((True, False), media.starts(vpn.call, spec.direction, keystream), strict=True):
-        when, sizes, body = _sized(spec, vpn, keystream, near, start)
-        packets, at = [], 0
-        for number, size in enumerate(sizes, start=1):
-            packets.append(b"\x48\0\0\0" + number.to_bytes(4, "big") + body[at : at + size - 8])
-            at += size - 8
-        draft.stream(near, when, packets)
 
 
 WRITERS: dict[str, Callable[[Draft, ExchangeSpec, Vpn, Keystream], None]] = {

@@ -30,7 +30,7 @@ def tls(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -> Strea
     answer = max(spec.size, SMALLEST) if spec.function == "media" else sum(rest)
     noise = keystream.block("records", shape.server_bytes + FINISHED + request + answer)
     flight = shape.server_bytes - SERVER_HELLO - len(CHANGE_CIPHER_SPEC)
-    hello = _client_hello(name, keystream.block("hello", 96))
+    hello = client_hello(name, keystream)
     server = _server_hello(keystream.block("hello", 96)[32:64], keystream.block("server hello", 64))
     at = shape.server_bytes
     turns = (
@@ -57,8 +57,9 @@ def records(size: int, noise: bytes, at: int = 0) -> bytes:
     return b"".join(parts)
 
 
-def _client_hello(name: str, free: bytes) -> bytes:
-    host = name.encode()
+def client_hello(name: str, keystream: Keystream) -> bytes:
+    """A browser's hello for that host, padded to 517 B (RFC 7685), with fresh random, session id and key share."""
+    host, free = name.encode(), keystream.block("hello", 96)
 
     def extension(code: int, body: bytes) -> bytes:
         return struct.pack(">HH", code, len(body)) + body

@@ -1,0 +1,122 @@
+"""What is said to hosts that run no script of ours: pings to relays, openings to servers, lookups; and answers."""
+
+import struct
+
+from ringback import catalogue
+from ringback.catalogue import FunctionEntry
+from ringback.errors import BadInput
+from ringback.flow import chat_stream, tls_stream
+from ringback.flow.keystream import Keystream
+from ringback.flow.lookup import query
+from ringback.flow.telegram_call import HELLO
+from ringback.record import Arm, ExchangeSpec
+from ringback.wire import stun
+from ringback.wire.stun_attributes import Endpoint, build
+
+_PINGS = {"whatsapp": stun.TYPES["whatsapp-ping"]}  # the others' relays answer STUN's Binding
+
+
+def ping(app: str, seed: bytes, n: int) -> bytes:
+    """The n-th request to a relay of `app`, 20 to 40 B: WhatsApp's ping, Telegram's hello, else a STUN Binding.
+
+    seed: 32 bytes, fresh for each flow. Any other name (a neutral STUN server) gets a Binding.
+    """
+    if app == "telegram":
+        return Keystream(seed, 0).block("ping tag", 16) + HELLO + Keystream(seed, n).block("ping", 8)
+    transaction = Keystream(seed, n).block("ping", 12)
+    return stun.encode(stun.Message(_PINGS.get(app, stun.TYPES["binding"]), transaction))
+
+
+def pong(request: bytes, source: str = "192.0.2.1", port: int = 1024) -> bytes | None:
+    """What a relay answers to a `ping`, as the real ones answer without an account; None to anything else.
+
+    source, port: where the request came from, told back in STUN's answer.
+    """
+    if len(request) == 40 and request[16:32] == HELLO:
+        return request[:28] + b"\xfd\xff\xff\xff" + request[32:40] + bytes(24)
+    asked = stun.decode(request) if stun.looks_like(request) else None
+    if not isinstance(asked, stun.Message):
+        return None
+    if asked.type == stun.TYPES["whatsapp-ping"]:
+        return stun.encode(stun.Message(stun.TYPES["whatsapp-pong"], asked.transaction))
+    if asked.type == stun.TYPES["binding"]:
+        mapped = build("XOR-MAPPED-ADDRESS", Endpoint(source, port), asked.transaction)
+        return stun.encode(stun.Message(stun.TYPES["binding-success"], asked.transaction, (mapped,)))
+    return None
+
+
+def is_answer(request: bytes, data: bytes) -> bool:
+    """Whether `data` answers this very ping: by transaction id, or by the reflector's tag (hellos share one)."""
+    if stun.looks_like(request):
+        answers = stun.looks_like(data) and data[8:20] == request[8:20]
+        return answers and data[:2] != request[:2]
+    return len(data) >= 28 and data[:28] == request[:28] and data != request
+
+
+def opening(app: str, function: str, form: str, name: str, seed: bytes) -> bytes:
+    """What a client sends first on a TCP connection to `name`: TLS ClientHello with that name, Noise opening, or
+    obfuscated transport with its first request. Raises BadInput for a form that has none."""
+    keystream = Keystream(seed, 0)
+    if form == "tls":
+        return tls_stream.client_hello(name, keystream)
+    if form not in ("noise", "obfuscated"):
+        raise BadInput(f"`{form}` opens no stream", "form")
+    entry: FunctionEntry = catalogue.load().apps[app].functions[function]
+    spec = ExchangeSpec(
+        0, app, function, None, None, form, Arm("original", "app"), "tcp", entry.app_port[form], 10.0
+    )  # fmt: skip
+    writer = {"noise": chat_stream.noise, "obfuscated": chat_stream.obfuscated}[form]
+    return writer(spec, entry, keystream).turns[0].data
+
+
+def is_opening_answer(form: str, data: bytes) -> bool:
+    """Whether the first bytes from a server say that it understood: a TLS handshake record or alert, a frame, or, for
+    `obfuscated`, any byte at all (they are encrypted)."""
+    if form == "tls":
+        return len(data) >= 3 and data[0] in (21, 22) and data[1] == 3
+    if form == "noise":
+        return len(data) >= 4 and data[0] == 0 and int.from_bytes(data[:3], "big") >= 1
+    return len(data) >= 1
+
+
+def dns_query(name: str, seed: bytes, n: int = 0) -> bytes:
+    """The n-th query for a name's address, with an EDNS cookie."""
+    free = Keystream(seed, n).block("query", 10)
+    return query(name, int.from_bytes(free[:2], "big"), free[2:])
+
+
+def dns_answer(request: bytes, data: bytes) -> tuple[int, tuple[str, ...]] | None:
+    """The answer to this very query: (RCODE, IPv4 addresses), RCODE 3 = no such name; None for anything else.
+
+    An answer that does not repeat the question is none. Never raises.
+    """
+    if len(data) < 12 or data[:2] != request[:2] or not data[2] & 0x80:
+        return None
+    questions, answers = struct.unpack_from(">HH", data, 4)
+    end = _name_end(request, 12)
+    if end is None or questions != 1 or data[12 : end + 4].lower() != request[12 : end + 4].lower():
+        return None
+    addresses: list[str] = []
+    at = end + 4
+    for _ in range(answers):
+        after = _name_end(data, at)
+        if after is None or after + 10 > len(data):
+            return None
+        kind, _, _, size = struct.unpack_from(">HHIH", data, after)
+        if after + 10 + size > len(data):
+            return None
+        if kind == 1 and size == 4:
+            addresses.append(".".join(map(str, data[after + 10 : after + 14])))
+        at = after + 10 + size
+    return data[3] & 0x0F, tuple(addresses)
+
+
+def _name_end(data: bytes, at: int) -> int | None:
+    """The offset behind a name, compressed or not (RFC 1035 section 4.1.4); None where it runs out."""
+    while at < len(data):
+        if data[at] >= 0xC0:
+            return at + 2
+        if data[at] == 0:
+            return at + 1
+        at += 1 + data[at]
+    return None
