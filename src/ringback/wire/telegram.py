@@ -106,28 +106,34 @@ def _control(tag: bytes, body: bytes) -> Frame | Malformed:
 def encode(frame: Frame) -> bytes:
     """Raises BadInput for a tag, address or query of the wrong size, or media that would read as control."""
     where = "telegram.encode"
-    if len(frame.tag) != TAG_LENGTH:
-        raise BadInput(f"tag of {len(frame.tag)} bytes, not 16", where)
-    match frame:
-        case Media(tag, sender, data):
-            if len(sender) != 4 or len(data) > 0xFFFFFFFF or sender == b"\xff" * 4:
-                raise BadInput(f"sender tag {sender.hex()!r}: 4 bytes, not all FF", where)
-            return tag + sender + len(data).to_bytes(4, "big") + data + bytes(-len(data) % 4)
-        case Hello(tag, query):
-            if len(query) != 8:
-                raise BadInput(f"query of {len(query)} bytes, not 8", where)
-            return tag + FF_RUN + HELLO_MARK + query
-        case PeerRequest(tag):
-            return tag + FF_RUN + b"\xff" * 4
-        case HelloAnswer(tag, time, query, address, port):
-            sizes, layout = (len(query), len(address)) == (8, 16), _SELF
-            values: tuple[object, ...] = (_SELF_INFO, time, query, address, port)
-        case PeerAnswer(tag, own, own_port, peer, peer_port):
-            sizes, layout = (len(own), len(peer)) == (4, 4), _PEER
-            values = (_PEER_INFO, own, own_port, peer, peer_port)
+    tag = frame.tag
+    if len(tag) != TAG_LENGTH:
+        raise BadInput(f"tag of {len(tag)} bytes, not 16", where)
+    if isinstance(frame, Media):
+        if len(frame.sender) != 4 or len(frame.data) > 0xFFFFFFFF or frame.sender == b"\xff" * 4:
+            raise BadInput(f"sender tag {frame.sender.hex()!r}: 4 bytes, not all FF", where)
+        return tag + frame.sender + len(frame.data).to_bytes(4, "big") + frame.data + bytes(-len(frame.data) % 4)
+    if isinstance(frame, PeerRequest):
+        return tag + FF_RUN + b"\xff" * 4
+    if isinstance(frame, Hello):
+        body = HELLO_MARK + _sized(frame.query, 8)
+    elif isinstance(frame, HelloAnswer):
+        query, address = _sized(frame.query, 8), _sized(frame.address, 16)
+        body = _packed(_SELF, _SELF_INFO, frame.time, query, address, frame.port)
+    else:
+        own, peer = _sized(frame.own_address, 4), _sized(frame.peer_address, 4)
+        body = _packed(_PEER, _PEER_INFO, own, frame.own_port, peer, frame.peer_port)
+    return tag + FF_RUN + body
+
+
+def _sized(value: bytes, size: int) -> bytes:
+    if len(value) != size:
+        raise BadInput(f"{len(value)} bytes where {size} belong", "telegram.encode")
+    return value
+
+
+def _packed(layout: struct.Struct, *values: object) -> bytes:
     try:
-        if not sizes:
-            raise BadInput("address or query of the wrong size", where)
-        return tag + FF_RUN + layout.pack(*values)
+        return layout.pack(*values)
     except struct.error as error:
-        raise BadInput(f"field out of range: {error}", where) from None
+        raise BadInput(f"field out of range: {error}", "telegram.encode") from None

@@ -24,7 +24,7 @@ _STREAMS, _SENDER_SUBSCRIPTIONS, _SENDER_SSRC, _RECEIVERS, _PARTICIPANTS = 0x402
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One descriptor of 0x4024. layer: 0 audio or data, 1 and 2 video; kind: 0 media, 1 and 2 its helpers; 0 is left out."""
+    """One descriptor of 0x4024. layer: 0-2, kind: 0-2 (zeros are left out on the wire; meanings not verified)."""
 
     layer: int
     kind: int
@@ -101,7 +101,7 @@ def phone_allocate(
 ) -> stun.Message:
     """Allocate as a phone sends it: the web form's parts with phone encodings, subscriptions and a participant count.
 
-    The order of 0x4024, 0x4025, 0x4023, 0x4021, 0x805A and the one-byte form of the count are not verified by a capture.
+    The attributes' order and the one-byte form of the count (0x805A) are not verified by a capture.
     """
     if not 0 <= participants <= 255:
         raise BadInput(f"{participants} participants", "whatsapp.phone_allocate")
