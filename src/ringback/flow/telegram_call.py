@@ -6,35 +6,41 @@ from ringback.flow.draft import Draft
 from ringback.flow.keystream import Keystream
 from ringback.flow.script import DatagramScript
 from ringback.record import ExchangeSpec
+from ringback.wire import telegram
 
-HELLO = b"\xff" * 12 + b"\xfe\xff\xff\xff"  # between the peer tag of 16 B and 8 free bytes
-HEADER = 24  # peer tag 16, sender tag 4, length 4
+FRAME = 24  # peer tag 16, sender tag 4, length 4
+YEAR_2026 = 1_767_225_600
 
 
 def relay_call(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -> DatagramScript:
-    """Hello of 40 B each 500 ms with an answer of 64 B, media of 190-210 B in the reflector's frame."""
+    """Hello of 40 B each 500 ms with its answer of 64 B, media of 190-210 B in the reflector's frame.
+
+    Today's clients query with a constant, those of 2020 with random numbers; these are random, to be told apart.
+    """
     shape = entry.calls[spec.form]
     draft = Draft()
     tag = keystream.block("tag", 16)
     hellos = media.times(0.0, shape.keepalive_s, spec.seconds)
     free = keystream.block("hellos", 8 * len(hellos))
-    answers = keystream.block("answers", 32 * len(hellos))
+    noise = keystream.block("mapped", 3)
+    address, port = bytes(10) + b"\xff\xff\xc0\x00\x02" + noise[:1], 1024 + int.from_bytes(noise[1:], "big") % 64000
+    clock = YEAR_2026 + keystream.number("clock", 16)
     for i, at in enumerate(hellos):
-        # The answer repeats the tag and the hello's mark; what follows is the reflector's own.
-        answer = tag + HELLO[:12] + b"\xfd\xff\xff\xff" + answers[32 * i : 32 * i + 32]
-        draft.exchange(True, at, tag + HELLO + free[8 * i : 8 * i + 8], answer)
+        query = free[8 * i : 8 * i + 8]
+        answer = telegram.HelloAnswer(tag, clock + int(at), query, address, port)
+        draft.exchange(True, at, telegram.encode(telegram.Hello(tag, query)), telegram.encode(answer))
+    # A call's two ends differ in the last four bytes of their tag; each frame names its receiver, then its sender.
+    ends = keystream.block("ends", 8)
     for near, start in zip((True, False), media.starts(shape, spec.direction, keystream), strict=True):
         label = "near" if near else "far"
+        receiver, sender = (ends[4:], ends[:4]) if near else (ends[:4], ends[4:])
         when = media.times(start, shape.media_s, spec.seconds)
         sizes, _ = media.lengths(shape, keystream, label, len(when))
         body = keystream.block(f"{label} bodies", sum(sizes))
-        # Each end has a tag of its own in the last four bytes of the first field and names itself in the second.
-        head = (
-            tag[:12] + keystream.block(f"tag of {'far' if near else 'near'}", 4) + keystream.block(f"tag of {label}", 4)
-        )
+        head = telegram.encode(telegram.Media(tag[:12] + receiver, sender, b""))[:20]
         packets, at = [], 0
         for size in sizes:
-            room = (size - HEADER) & ~3
+            room = (size - FRAME) & ~3
             packets.append(head + room.to_bytes(4, "big") + body[at : at + room])
             at += room
         draft.stream(near, when, packets)

@@ -8,9 +8,8 @@ from ringback.errors import BadInput
 from ringback.flow import chat_stream, tls_stream
 from ringback.flow.keystream import Keystream
 from ringback.flow.lookup import query
-from ringback.flow.telegram_call import HELLO
 from ringback.record import Arm, ExchangeSpec
-from ringback.wire import stun
+from ringback.wire import stun, telegram
 from ringback.wire.stun_attributes import Endpoint, build
 
 _PINGS = {"whatsapp": stun.TYPES["whatsapp-ping"]}  # the others' relays answer STUN's Binding
@@ -22,7 +21,8 @@ def ping(app: str, seed: bytes, n: int) -> bytes:
     seed: 32 bytes, fresh for each flow. Any other name (a neutral STUN server) gets a Binding.
     """
     if app == "telegram":
-        return Keystream(seed, 0).block("ping tag", 16) + HELLO + Keystream(seed, n).block("ping", 8)
+        tag, query = Keystream(seed, 0).block("ping tag", 16), Keystream(seed, n).block("ping", 8)
+        return telegram.encode(telegram.Hello(tag, query))
     transaction = Keystream(seed, n).block("ping", 12)
     return stun.encode(stun.Message(_PINGS.get(app, stun.TYPES["binding"]), transaction))
 
@@ -32,8 +32,9 @@ def pong(request: bytes, source: str = "192.0.2.1", port: int = 1024) -> bytes |
 
     source, port: where the request came from, told back in STUN's answer.
     """
-    if len(request) == 40 and request[16:32] == HELLO:
-        return request[:28] + b"\xfd\xff\xff\xff" + request[32:40] + bytes(24)
+    if telegram.looks_like_hello(request):
+        address = bytes(10) + b"\xff\xff" + bytes(map(int, source.split(".")))
+        return telegram.encode(telegram.HelloAnswer(request[:16], 0, request[32:40], address, port))
     asked = stun.decode(request) if stun.looks_like(request) else None
     if not isinstance(asked, stun.Message):
         return None
@@ -46,11 +47,12 @@ def pong(request: bytes, source: str = "192.0.2.1", port: int = 1024) -> bytes |
 
 
 def is_answer(request: bytes, data: bytes) -> bool:
-    """Whether `data` answers this very ping: by transaction id, or by the reflector's tag (hellos share one)."""
+    """Whether `data` answers this very ping: by transaction id, or by the reflector's tag and query."""
     if stun.looks_like(request):
         answers = stun.looks_like(data) and data[8:20] == request[8:20]
         return answers and data[:2] != request[:2]
-    return len(data) >= 28 and data[:28] == request[:28] and data != request
+    answer = telegram.decode(data)
+    return isinstance(answer, telegram.HelloAnswer) and (answer.tag, answer.query) == (request[:16], request[32:40])
 
 
 def opening(app: str, function: str, form: str, name: str, seed: bytes) -> bytes:
