@@ -107,10 +107,8 @@ def targets(
             for form in entry.forms:
                 if form == "dns":
                     if resolver is not None:
-                        name = entry.names[0]
-                        found += [_dns_try(app, function, name, resolver)] * 3
+                        found += [_dns_try(app, function, name, resolver, resolve(name))] * 3
                     continue
-                name = entry.names[0]
                 address = resolve(name)
                 if address is None:
                     continue
@@ -144,5 +142,5 @@ def _relay_tries(app: str, relays: Sequence[str], port: int) -> list[control.Try
     ]
 
 
-def _dns_try(app: str, function: str, name: str, resolver: str) -> control.TrySpec:
-    return control.TrySpec("app", name, resolver, 53, "udp", "dns", app, function, name, pings=2)
+def _dns_try(app: str, function: str, name: str, resolver: str, expect: str | None) -> control.TrySpec:
+    return control.TrySpec("app", name, resolver, 53, "udp", "dns", app, function, name, pings=2, expect=expect)

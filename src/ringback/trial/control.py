@@ -87,6 +87,7 @@ class TrySpec(msgspec.Struct, frozen=True):
     function: str | None = None
     name: str | None = None
     pings: int = 1
+    expect: str | None = None  # dns: the address that the name has, where it is known
 
 
 class VantageRequest(msgspec.Struct, frozen=True):

@@ -29,12 +29,15 @@ MAX_OPEN_ROUNDS = 16  # per session
 MAX_EXCHANGES = 64  # per round
 MAX_SECONDS = 30.0
 MAX_SIZE = 2_000_000
+MAX_TRIES = 400  # per session's request
+MAX_PINGS = 50
 MAX_REPLAY_BYTES = 2_000_000
 SIGNED = b"ringback/transcript/1"
 
 
 class Settings(msgspec.Struct, frozen=True):
     """ports: wanted port (`udp/3478`) to the one that is had; absent: any port is served as it is (simulator).
+    resolver: whom the vantage asks for names.
     random: n bytes from a CSPRNG; sign: Ed25519 signature of a message; key: its public key."""
 
     other: Mapping[str, Sequence[int]]
@@ -42,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True):
     sign: Callable[[bytes], bytes]
     key: bytes
     ports: Mapping[str, int] | None = None
+    resolver: str | None = None
 
 
 class _Session:
@@ -177,7 +181,9 @@ class FarEnd:
         session = self._session(request.session, source)
         if session.vantage is not None and not session.vantage.finished:
             raise BadInput("the tries before are not over", "vantage")
-        run = TryRun(request.tries, "vantage", "direct", self._claim_try, self._settings.random(32))
+        draw, resolver = self._settings.random(32), self._settings.resolver
+        tries = [spec for spec in request.tries[:MAX_TRIES] if spec.form != "dns" or resolver is not None]
+        run = TryRun(tries, "vantage", "direct", self._claim_try, draw, resolver)
         session.vantage = run
         self._tries.append(run)
         self._outbox.extend(run.start(now))

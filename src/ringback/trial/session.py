@@ -60,6 +60,7 @@ class Result(msgspec.Struct):
     partner: Literal["reported", "unreachable", "vanished"]
     seconds: float
     notes: list[str]
+    everywhere: bool
 
 
 class Session:
@@ -145,6 +146,7 @@ class Session:
                     self.session = self._grant.session
                 except BadInput as error:
                     self._notes.append(str(error))
+                self._tries.append(self._peer_try(now))
             elif self._attempts < 2:
                 return (self._open(),)
             if self._grant is None:
@@ -155,6 +157,11 @@ class Session:
                 self._transcript = control.decode(answer.body, control.Transcript, "transcript")
             self._finish(now)
         return ()
+
+    def _peer_try(self, now: float) -> Try:
+        peer = self._settings.peer or ""
+        path = self._settings.paths[0]
+        return Try("here", path, "peer", peer, None, None, "control", "tcp", 0, self._began, 1, 1)
 
     def _start_tries(self, now: float) -> Sequence[Command]:
         self._stage = "tries"
@@ -367,6 +374,7 @@ class Session:
             partner=self._partner,
             seconds=self._ended - self._began,
             notes=self._notes,
+            everywhere=self._settings.everywhere,
         )
 
 

@@ -7,6 +7,8 @@ right kind. Tries start in the order given, spaced by SPACING, so that an interl
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import msgspec
+
 from ringback.flow import tries as bytes_of
 from ringback.record import IcmpError, Try
 from ringback.trial.control import TrySpec
@@ -17,6 +19,26 @@ SPACING = 0.05  # seconds between starts
 PING_EVERY = 0.1  # seconds
 PATIENCE = 4.0  # seconds that an answer may take; a SYN is retried at 1 and 3 s within it
 LAST_PING = 1.5  # seconds for a ping's answer after the last was sent
+
+
+RCODES = {2: "dns_server_failure", 3: "dns_nxdomain_error", 5: "dns_refused_error"}  # RFC 1035 4.1.1, OONI's names
+
+
+def _request(spec: TrySpec, seed: bytes, n: int) -> bytes:
+    if spec.form == "dns":
+        return bytes_of.dns_query(spec.name or spec.target, seed, n)
+    return bytes_of.ping(spec.app or "", seed, n)
+
+
+def _dns_failure(spec: TrySpec, rcode: int, addresses: Sequence[str]) -> str | None:
+    """Why an answer is none, or None for a good one. A foreign address counts only where the right one is known."""
+    if rcode:
+        return RCODES.get(rcode, "dns_server_failure")
+    if not addresses:
+        return "dns_no_answer"
+    if spec.expect and spec.expect not in addresses:
+        return "dns_foreign_answer"
+    return None
 
 
 class _One:
@@ -33,11 +55,28 @@ class _One:
         self.received = b""
         self.icmp: list[IcmpError] = []
         if spec.transport == "udp":
-            self.requests = [bytes_of.request(spec.form, spec.app, spec.name, seed, flow, i) for i in range(spec.pings)]
+            own = seed + abs(flow).to_bytes(4, "big")
+            self.requests = [_request(spec, own, i) for i in range(spec.pings)]
             self.deadline = start + (spec.pings - 1) * PING_EVERY + LAST_PING
         else:
-            self.requests = [bytes_of.opening(spec.form, spec.app, spec.function, spec.name, seed, flow)]
+            own = seed + abs(flow).to_bytes(4, "big")
+            self.requests = [
+                bytes_of.opening(spec.app or "", spec.function or "", spec.form, spec.name or spec.target, own)
+            ]
             self.deadline = start + PATIENCE
+
+    def hear(self, data: bytes) -> int | None:
+        """The request that this datagram answers: of several alike (a reflector's hellos) the latest sent."""
+        waiting = [i for i in self.sent_at if i not in self.answered]
+        for i in reversed(waiting):
+            if self.spec.form == "dns":
+                answer = bytes_of.dns_answer(self.requests[i], data)
+                if answer is not None:
+                    self.failure = _dns_failure(self.spec, *answer) or self.failure
+                    return i
+            elif bytes_of.is_answer(self.requests[i], data):
+                return i
+        return None
 
     def result(self, where: Literal["here", "vantage"], path: str) -> Try:
         spec = self.spec
@@ -55,7 +94,7 @@ class _One:
             started_at=self.start,
             sent=sent,
             answered=len(self.answered),
-            failure=None if self.answered else (self.failure or "generic_timeout_error"),
+            failure=self.failure if self.answered else (self.failure or "generic_timeout_error"),
             rtt_ms=1000 * sorted(self.rtts)[len(self.rtts) // 2] if self.rtts else None,
             answered_indices=sorted(self.answered),
             icmp=self.icmp,
@@ -72,7 +111,11 @@ class TryRun:
         path: str,
         claim: Callable[[], int],
         seed: bytes,
+        resolver: str | None = None,
     ) -> None:
+        """resolver: whom names are asked of at this place, instead of the specs' own word."""
+        if resolver is not None:
+            specs = [msgspec.structs.replace(s, address=resolver) if s.form == "dns" else s for s in specs]
         self._specs, self._where, self._path, self._claim, self._seed = specs, where, path, claim, seed
         self._tries: dict[object, _One] = {}
         self._waiting: list[_One] = []
@@ -124,14 +167,15 @@ class TryRun:
             self.bytes += len(one.requests[event.index]) + 28
         elif isinstance(event, Received):
             self.bytes += len(event.data) + 28
-            for i in one.sent_at:
-                if i not in one.answered and bytes_of.is_answer(one.spec.form, one.requests[i], event.data):
-                    one.answered.add(i)
-                    one.rtts.append(event.at - one.sent_at[i])
-                    break
+            answered = one.hear(event.data)
+            if answered is not None:
+                one.answered.add(answered)
+                one.rtts.append(event.at - one.sent_at[answered])
             if len(one.answered) == len(one.requests):
                 return self._end(one)
         elif isinstance(event, Refused):
+            if one.answered:
+                return ()
             if len(one.icmp) < 4:
                 one.icmp.append(IcmpError(event.at, event.type, event.code, event.source))
             one.failure = "connection_refused" if event.code == 3 else "host_unreachable"

@@ -1,0 +1,117 @@
+"""From a session's raw facts to measurements: the judge's word on every cell, VPN paths beside the direct one."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from ringback.catalogue import Catalogue
+from ringback.record import Cell, Cost, Measurement, NetworkRecord, Round, Try, Verdict
+from ringback.trial.cells import CellTrial
+from ringback.trial.session import Result
+from ringback.verdict.judge import Context, judge
+from ringback.verdict.network import network_state
+
+HEADERS_OF_A_TRY = 150  # bytes a try costs beside its packets, roughly
+
+
+class Where(msgspec.Struct, frozen=True):
+    """Where a session was run. started_at: RFC 3339 in UTC. asn_of_hop: by hop, as far as known."""
+
+    network: str
+    participant: int
+    asn: int | None
+    region: str | None
+    started_at: str
+    family: str = "ipv4"
+    asn_of_hop: Mapping[int, int] = {}
+
+
+def conclude(
+    result: Result, catalogue: Catalogue, where: Where, outer: Mapping[str, str]
+) -> tuple[list[Measurement], NetworkRecord]:
+    """outer: path name to the VPN protocol whose own cell was tried. Measurements in the order of the session's
+    cells; cells of `outer` protocols are not measurements but stand behind every cell of their path."""
+    rounds = [each for trial in result.trials for each in trial.rounds]
+    state, udp = network_state(result.tries, rounds)
+    outer_verdicts = {
+        trial.cell.path: _judged(trial, result.tries, catalogue, state, udp, None)
+        for trial in result.trials
+        if trial.cell.function == "outer"
+    }
+    verdicts: dict[Cell, Verdict] = {}
+    for trial in result.trials:
+        if trial.cell.function != "outer" and _was_measured(trial, result):
+            verdicts[trial.cell] = _judged(
+                trial, result.tries, catalogue, state, udp, outer_verdicts.get(trial.cell.path)
+            )
+    first = result.trials[0].cell.path if result.trials else "direct"
+    measurements = []
+    for trial in result.trials:
+        cell = trial.cell
+        if cell not in verdicts:
+            continue
+        verdict = verdicts[cell]
+        if cell.path == first and verdict.status not in ("working", "insufficient"):
+            verdict = msgspec.structs.replace(verdict, bypassed_by=_bypasses(cell, verdicts))
+        measurements.append(_measurement(trial, verdict, where, result))
+    return measurements, NetworkRecord(network=where.network, participant=where.participant, state=state, udp=udp)
+
+
+def _was_measured(trial: CellTrial, result: Result) -> bool:
+    """A cell of a further path that was not wanted there has no measurement; one that could not be had is one."""
+    return bool(trial.rounds) or trial.cell.path == result.trials[0].cell.path or result.everywhere
+
+
+def _judged(
+    trial: CellTrial,
+    tries: Sequence[Try],
+    catalogue: Catalogue,
+    state: str,
+    udp: str,
+    outer: Verdict | None,
+) -> Verdict:
+    app = catalogue.apps.get(trial.cell.app)
+    quality = app.quality if app is not None else next(iter(catalogue.apps.values())).quality
+    context = Context(threshold=trial.threshold, quality=quality, state=state, udp=udp, outer=outer)  # type: ignore[arg-type]
+    return judge(trial.cell, trial.rounds, tries, context)
+
+
+def _bypasses(cell: Cell, verdicts: Mapping[Cell, Verdict]) -> list[str]:
+    """The paths over which this very cell works."""
+    return sorted(
+        other.path
+        for other, verdict in verdicts.items()
+        if verdict.status == "working" and other.path != cell.path and _same_but_path(other, cell)
+    )
+
+
+def _same_but_path(a: Cell, b: Cell) -> bool:
+    return msgspec.structs.replace(a, path="") == msgspec.structs.replace(b, path="")
+
+
+def _measurement(trial: CellTrial, verdict: Verdict, where: Where, result: Result) -> Measurement:
+    cell = trial.cell
+    tried = [t for t in result.tries if t.app == cell.app and t.function == cell.function and t.path == cell.path]
+    cost = Cost(round(trial.seconds, 3), trial.bytes + HEADERS_OF_A_TRY * sum(t.sent for t in tried))
+    name = f"{where.network}-{where.participant}-{cell.path}-{cell.app}-{cell.function}-{cell.direction or 'any'}"
+    return Measurement(
+        id=name,
+        started_at=where.started_at,
+        network=where.network,
+        participant=where.participant,
+        asn=where.asn,
+        region=where.region,
+        family=where.family,
+        app=cell.app,
+        function=cell.function,
+        direction=cell.direction,
+        route=cell.route,
+        path=cell.path,
+        verdict=verdict,
+        cost=cost,
+    )
+
+
+def rounds_of(result: Result) -> list[Round]:
+    """Every finished round, in order of its number: the raw outcomes that a report keeps."""
+    return sorted((each for trial in result.trials for each in trial.rounds), key=lambda each: each.number)

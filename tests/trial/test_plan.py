@@ -1,0 +1,70 @@
+"""How rounds are drawn."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from ringback.record import Cell
+from ringback.trial.plan import LIKE_AT_ONCE, Planned, Sizing, cells_of, draw_round, form_plans, sizing
+from tests.trial.ends import CATALOGUE, far_end, open_session
+
+GRANT = open_session(far_end())
+CALL = Cell("whatsapp", "voice", "outgoing", "relay")
+
+
+def drawn(cell: Cell = CALL, form: str = "relay-call", seed: int = 1, mode: str = "default") -> Planned:
+    (plan,) = [p for p in form_plans(CATALOGUE, cell, replay=False) if p.form == form]
+    return draw_round(cell, plan, 1, 1, GRANT, Random(seed), Sizing(), mode)  # type: ignore[arg-type]
+
+
+def test_a_call_round_has_four_arms_of_six_on_two_ports() -> None:
+    planned = drawn()
+    arms = Counter(spec.arm for spec in planned.specs)
+    assert len(arms) == 4
+    assert set(arms.values()) == {6}
+    ports = {spec.arm.port: spec.port for spec in planned.specs}
+    assert ports["app"] == 3478
+    assert ports["other"] in GRANT.other["udp"]
+
+
+def test_labels_do_not_depend_on_the_slot() -> None:
+    """Over many rounds every slot carries the original half of the time, and neighbours are independent."""
+    rounds = [[s.arm.payload == "original" for s in drawn(seed=seed).specs] for seed in range(2000)]
+    for slot in range(24):
+        share = sum(r[slot] for r in rounds) / len(rounds)
+        assert share == pytest.approx(0.5, abs=4 * 0.5 / 2000**0.5)
+    both = sum(r[0] and r[1] for r in rounds) / len(rounds)
+    assert both == pytest.approx(12 / 24 * 11 / 23, abs=0.05)
+
+
+@pytest.mark.parametrize(("function", "form"), [("text", "tls"), ("text", "noise"), ("media", "tls")])
+def test_no_more_than_three_like_connections_can_ever_be_open(function: str, form: str) -> None:
+    """Whatever happens to them: each lives at most its fixed life."""
+    for seed in range(50):
+        planned = drawn(Cell("whatsapp", function), form, seed)
+        for payload in ("original", "control"):
+            starts = [t for t, s in zip(planned.starts, planned.specs, strict=True) if s.arm.payload == payload]
+            life = planned.specs[0].seconds
+            for at in starts:
+                assert sum(at <= other < at + life for other in starts) <= LIKE_AT_ONCE + 1
+
+
+def test_a_thin_link_gets_fewer_flows_and_smaller_downloads() -> None:
+    wide, thin = sizing(8000, 30000, 35), sizing(400, 700, 35)
+    assert (wide.per_arm, thin.per_arm) == (6, 2)
+    assert thin.media_bytes < wide.media_bytes
+    assert 1.5 * thin.media_bytes * 8 / 700e3 <= thin.media_gap + 1e-9
+    assert sizing(None, None, 35) == Sizing()
+
+
+def test_voice_is_measured_in_both_directions_and_text_once() -> None:
+    cells = cells_of(CATALOGUE, ["whatsapp"], ["text", "voice"], ["direct", "vpn"])
+    assert [(c.function, c.direction, c.path) for c in cells] == [
+        ("text", None, "direct"),
+        ("voice", "outgoing", "direct"),
+        ("voice", "incoming", "direct"),
+        ("text", None, "vpn"),
+        ("voice", "outgoing", "vpn"),
+        ("voice", "incoming", "vpn"),
+    ]
