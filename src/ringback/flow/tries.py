@@ -1,15 +1,12 @@
 """What is said to hosts that run no script of ours: pings to relays, openings to servers, lookups; and answers."""
 
-import struct
-
 from ringback import catalogue
 from ringback.catalogue import FunctionEntry
 from ringback.errors import BadInput
 from ringback.flow import chat_stream, tls_stream
 from ringback.flow.keystream import Keystream
-from ringback.flow.lookup import query
 from ringback.record import Arm, ExchangeSpec
-from ringback.wire import stun, telegram
+from ringback.wire import Malformed, dns, stun, telegram
 from ringback.wire.stun_attributes import Endpoint, build
 
 _PINGS = {"whatsapp": stun.TYPES["whatsapp-ping"]}  # the others' relays answer STUN's Binding
@@ -83,42 +80,20 @@ def is_opening_answer(form: str, data: bytes) -> bool:
 
 def dns_query(name: str, seed: bytes, n: int = 0) -> bytes:
     """The n-th query for a name's address, with an EDNS cookie."""
-    free = Keystream(seed, n).block("query", 10)
-    return query(name, int.from_bytes(free[:2], "big"), free[2:])
+    keystream = Keystream(seed, n)
+    return dns.encode(dns.query(keystream.number("query id", 16), name, cookie=keystream.block("cookie", 8)))
 
 
 def dns_answer(request: bytes, data: bytes) -> tuple[int, tuple[str, ...]] | None:
     """The answer to this very query: (RCODE, IPv4 addresses), RCODE 3 = no such name; None for anything else.
 
-    An answer that does not repeat the question is none. Never raises.
+    An answer that does not repeat the question is none. Never raises on any `data`.
     """
-    if len(data) < 12 or data[:2] != request[:2] or not data[2] & 0x80:
+    asked, answer = dns.decode(request), dns.decode(data)
+    if isinstance(asked, Malformed) or isinstance(answer, Malformed):
         return None
-    questions, answers = struct.unpack_from(">HH", data, 4)
-    end = _name_end(request, 12)
-    if end is None or questions != 1 or data[12 : end + 4].lower() != request[12 : end + 4].lower():
+    if answer.id != asked.id or not answer.flags & dns.RESPONSE:
         return None
-    addresses: list[str] = []
-    at = end + 4
-    for _ in range(answers):
-        after = _name_end(data, at)
-        if after is None or after + 10 > len(data):
-            return None
-        kind, _, _, size = struct.unpack_from(">HHIH", data, after)
-        if after + 10 + size > len(data):
-            return None
-        if kind == 1 and size == 4:
-            addresses.append(".".join(map(str, data[after + 10 : after + 14])))
-        at = after + 10 + size
-    return data[3] & 0x0F, tuple(addresses)
-
-
-def _name_end(data: bytes, at: int) -> int | None:
-    """The offset behind a name, compressed or not (RFC 1035 section 4.1.4); None where it runs out."""
-    while at < len(data):
-        if data[at] >= 0xC0:
-            return at + 2
-        if data[at] == 0:
-            return at + 1
-        at += 1 + data[at]
-    return None
+    if [(q.name.lower(), q.type) for q in answer.questions] != [(q.name.lower(), q.type) for q in asked.questions]:
+        return None
+    return answer.rcode, tuple(r.address for r in answer.answers if r.type == dns.A and r.address is not None)
