@@ -105,6 +105,7 @@ def targets(
                 found += _relay_tries(app, relays(app), entry.app_port["relay-call"])
                 continue
             for form in entry.forms:
+                name = entry.name_of.get(form, entry.names[0])
                 if form == "dns":
                     if resolver is not None:
                         found += [_dns_try(app, function, name, resolver, resolve(name))] * 3
