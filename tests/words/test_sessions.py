@@ -1,0 +1,140 @@
+"""What a person reads after a measurement, on six kinds of network, at 80 columns and without colour.
+
+`RINGBACK_GOLDEN=write` writes the golden files anew; read them before they are committed.
+"""
+
+import os
+import re
+
+import pytest
+
+from ringback.record import ClearTo, NetworkRecord, Try, Verdict
+from ringback.words import LANGUAGES, Language, explain, load, plain, sentence, table, tries_table
+from tests.conftest import ROOT
+from tests.words.situations import CUT, NORMAL, SITUATIONS, measured, session, working
+
+GOLDEN = ROOT / "tests" / "golden"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_the_answer_reads_as_it_was_agreed(name: str, language: Language) -> None:
+    measurements, network = SITUATIONS[name]
+    written = plain(table(measurements, network, language))
+    golden = GOLDEN / f"{name}.{language}.txt"
+    if os.environ.get("RINGBACK_GOLDEN") == "write":
+        golden.write_text(written, "utf-8")
+    assert written == golden.read_text("utf-8")
+    assert max(map(len, written.splitlines())) <= 80
+    assert "\x1b" not in written
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_each_answer_says_whether_it_is_me_whether_it_is_the_app_and_what_next(name: str, language: Language) -> None:
+    phrases = load(language)
+    written = plain(table(*SITUATIONS[name], language))
+    for part in ("me", "app", "next"):
+        answer = re.search(rf"^{re.escape(phrases.say(f'ask.{part}'))} +(\S.*)$", written, re.M)
+        assert answer is not None, part
+    for part in ("means", "not", "next"):
+        assert re.search(rf"^  {phrases.say(f'part.{part}')} +\S", written, re.M), part
+
+
+@pytest.mark.parametrize("name", [name for name in SITUATIONS if name != "calls-cut"])
+def test_nobody_is_accused_where_nothing_was_shown(name: str) -> None:
+    written = plain(table(*SITUATIONS[name], "en"))
+    assert "treats them differently" not in written
+    assert "worse than other traffic" not in written
+
+
+def test_three_paths_still_fit() -> None:
+    found = session(("whatsapp", "voice", CUT), apps=["whatsapp"])
+    found += [measured("whatsapp", "voice", "outgoing", working("voice"), path) for path in ("vpn", "office", "tor")]
+    written = plain(table(found, NORMAL, "ru"))
+    assert max(map(len, written.splitlines())) <= 80
+
+
+def test_a_network_is_named_only_with_a_hop_in_it() -> None:
+    nowhere = explain(measured("whatsapp", "voice", "outgoing", CUT))
+    assert "the network of this path" in nowhere.means
+    assert "AS6" not in nowhere.means
+    assert "firewall at home" in nowhere.does_not_mean
+    somewhere = explain(measured("whatsapp", "voice", "outgoing", with_hop(CUT, 2, 64500)))
+    assert "router 2 on the way, in the network AS64500" in somewhere.means
+    assert "firewall at home" not in somewhere.does_not_mean
+    counted = explain(measured("whatsapp", "voice", "outgoing", with_hop(CUT, 2, None)))
+    assert "router 2 on the way, counted from here" in counted.means
+    assert "firewall at home" in counted.does_not_mean
+
+
+def with_hop(verdict: Verdict, hop: int, asn: int | None) -> Verdict:
+    import msgspec
+
+    return msgspec.structs.replace(verdict, hop=hop, hop_asn=asn)
+
+
+def test_a_contrast_is_called_one() -> None:
+    verdict = Verdict(status="restricted", scope="app", basis="contrast", mechanism="drop", trigger="destination")
+    told = explain(measured("signal", "text", None, verdict))
+    assert "Different destinations are compared" in told.means
+    assert "no error rate is promised" in told.means
+    assert "random order" not in told.means
+    drawn = explain(measured("whatsapp", "voice", "outgoing", CUT))
+    assert "in random order" in drawn.means
+    assert "one session of 1,000" in drawn.means
+
+
+def test_the_scope_decides_what_working_may_say() -> None:
+    peer = explain(measured("signal", "text", None, working("text")))
+    assert "Towards this partner" in peer.means
+    assert peer.does_not_mean.startswith("That the app works")
+    assert peer.says == "no difference seen towards this partner, up to 6.2 kB"
+    app = explain(measured("signal", "text", None, working("text", "app")))
+    assert "the app's own servers answered too" in app.means
+
+
+@pytest.mark.parametrize(
+    ("verdict", "says"),
+    [
+        (CUT, "calls do not get through here: cut after about 25 packets (about 1.1 s)"),
+        (
+            Verdict(status="restricted", mechanism="police", rate_kbps=143.2),
+            "calls are made worse here: held to about 140 kbit/s, the rest is thrown away",
+        ),
+        (
+            Verdict(status="restricted", mechanism="delay", delay_ms=304.0),
+            "calls are made worse here: held back by about 300 ms",
+        ),
+        (Verdict(status="restricted", mechanism="unknown"), "calls do not get through here: how is not clear"),
+        (Verdict(status="insufficient", reason="a reason of tomorrow"), "not decided: too little evidence"),
+        (
+            Verdict(status="working", clear_to=ClearTo(1, 172, 10.5)),
+            "no difference seen towards this partner, up to 1 packet",
+        ),
+    ],
+)
+def test_verdicts_in_plain_words(verdict: Verdict, says: str) -> None:
+    assert explain(measured("whatsapp", "voice", "outgoing", verdict)).says == says
+
+
+def test_what_gets_around_it_is_said_and_what_does_not_too() -> None:
+    blocked = measured("whatsapp", "text", None, Verdict(status="restricted", mechanism="reset", trigger="sni"))
+    over = measured("whatsapp", "text", None, Verdict(status="restricted", mechanism="reset", trigger="sni"), "vpn")
+    assert "Try over a VPN" in explain(blocked, session=[blocked]).next
+    assert "The other path was hit as well (vpn)" in explain(blocked, session=[blocked, over]).next
+    assert explain(measured("whatsapp", "voice", "outgoing", CUT)).next == "Go by vpn: no difference was seen there."
+
+
+def test_the_summary_is_the_networks_where_the_whole_network_is_off() -> None:
+    off = Verdict(status="impaired", reason="offline")
+    network = NetworkRecord(network="here", participant=0, state="offline", udp="blocked")
+    assert sentence(session(("*", "*", off)), network) == "Nothing gets through on this network at all."
+
+
+def test_tries_are_counted_for_people() -> None:
+    def tried(answered: int, where: str = "here") -> Try:
+        return Try(where, "direct", "app", "chat.signal.org", "signal", "text", "tls", "tcp", 443, 0.0, 1, answered)  # type: ignore[arg-type]
+
+    written = plain(tries_table([tried(1), tried(0), tried(1, "vantage")]))
+    assert re.search(r"Signal +messages +1 of 2 answered +1 of 1 answered", written)
