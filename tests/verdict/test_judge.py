@@ -18,10 +18,13 @@ class Codec:
     bpl: float = 20.0
 
 
-CONTEXT = Context(threshold=12_000.0, codec=Codec())
+CONTEXT = Context(threshold=12_000.0, quality=Codec())
 
 
-def call_rounds(effect: Effect = Effect(trigger="none"), count: int = 2, **link: float) -> list[Round]:
+NOTHING = Effect(trigger="none")
+
+
+def call_rounds(effect: Effect = NOTHING, count: int = 2, **link: float) -> list[Round]:
     return [voice_round(7, effect=effect, number=n, every=0.02, **link) for n in range(count)]  # type: ignore[arg-type]
 
 
@@ -38,7 +41,9 @@ def trains(where: str, kind: str, answered: int, count: int = 8, app: str | None
     ]  # fmt: skip
 
 
-def connects(kind: str, answered: bool = True, count: int = 12, app: str | None = None, where: str = "here") -> list[Try]:
+def connects(
+    kind: str, answered: bool = True, count: int = 12, app: str | None = None, where: str = "here"
+) -> list[Try]:
     return [
         Try(
             where=where, path="direct", kind=kind, target=f"{kind}{i % 6}", app=app,  # type: ignore[arg-type]
@@ -167,13 +172,12 @@ def test_a_cell_on_a_vpn_path_has_what_its_outer_protocol_has() -> None:
 
 
 def text_rounds(**effects: Effect) -> list[Round]:
-    nothing = Effect(trigger="none")
     rounds: list[Round] = []
     for n in range(3):
         rounds += [
-            stream_round(3, effect=effects.get("noise", nothing), number=3 * n, form="noise"),
-            stream_round(4, effect=effects.get("tls", nothing), number=3 * n + 1, form="tls"),
-            dns_round(5, effect=effects.get("dns", nothing), number=3 * n + 2),
+            stream_round(3, effect=effects.get("noise", NOTHING), number=3 * n, form="noise"),
+            stream_round(4, effect=effects.get("tls", NOTHING), number=3 * n + 1, form="tls"),
+            dns_round(5, effect=effects.get("dns", NOTHING), number=3 * n + 2),
         ]
     return rounds
 

@@ -5,7 +5,7 @@
 `bucket`, `streaming`), `contrast`, `network`, `impairment`, and `quality` (the E-model).
 """
 
-from ringback.verdict.contrast import Contrast, contrast
+from ringback.verdict.contrast import Contrast, compare
 from ringback.verdict.evidence import CellEvidence, RoundEvidence, cell_evidence, combine, round_evidence
 from ringback.verdict.finding import Finding
 from ringback.verdict.judge import Context, judge
@@ -22,7 +22,7 @@ __all__ = [
     "RoundEvidence",
     "cell_evidence",
     "combine",
-    "contrast",
+    "compare",
     "judge",
     "link_mos",
     "mos",

@@ -2,10 +2,11 @@
 
 Its null (all destinations alike) is false by nature, so it accuses only where the vantage's lower 95 % bound lies above
 this network's upper bound, at least 0.9 answer at the vantage, the neutral hosts answer here, and the app's upper
-bound here lies below the neutral hosts' lower bound here. Alpha does not cover it.
+bound here lies below the neutral hosts' lower 99 % bound here. Alpha does not cover it.
 
-What is counted: a try's questions that were answered. A train of pings is one flow, and a flow may be blocked as one,
-so pings are counted in clusters (`shares.clustered`).
+Two things are counted, and either may accuse: flows that had an answer at all (a flow is blocked as one, so that its
+pings are no independent witnesses), and, on the flows that had, pings that were answered, counted in clusters
+(`shares.clustered`). Pings are small and few: a limited rate or a late cut-off escapes them.
 """
 
 from collections.abc import Sequence
@@ -16,10 +17,11 @@ import numpy as np
 
 from ringback.record import Cell, Mechanism, Trigger, Try
 from ringback.verdict.finding import Finding
-from ringback.verdict.shares import Share, clustered
+from ringback.verdict.shares import CONFIDENCE, Share, clustered, counted
 
 AT_VANTAGE = 0.9
 NEUTRAL_HERE = 0.5
+NEUTRAL_CONFIDENCE = 0.99  # the link's own loss strikes both, and often: what guards against it is strict
 MIN_DOWN = 3  # silent tries on each side that make a service down
 MIN_TAIL = 8  # pings without an answer that make a cut
 ANSWERS = 0.9
@@ -40,13 +42,13 @@ class Contrast:
 UNDECIDED = Contrast("undecided", Finding("none"))
 
 
-def contrast(cell: Cell, tries: Sequence[Try]) -> Contrast:
+def compare(cell: Cell, tries: Sequence[Try]) -> Contrast:
     """Over the tries of this cell's app, function and path; names (dns), datagrams and streams are compared apart.
     One group that accuses is enough; a service is down only if no group answers anywhere."""
     own = [t for t in tries if t.kind == "app" and t.app == cell.app and t.function == cell.function]
     neutral = [t for t in tries if t.kind == "neutral" and t.where == "here" and t.path == cell.path]
     groups = [[t for t in own if _group(t) == name] for name in ("udp", "tcp", "dns")]
-    results = [_compare(group, neutral, cell.path) for group in groups if group]
+    results = [_group_contrast(group, neutral, cell.path) for group in groups if group]
     for result in results:
         if result.outcome == "accuses":
             return result
@@ -62,21 +64,22 @@ def _group(each: Try) -> str:
     return "dns" if each.form == "dns" else each.transport
 
 
-def _compare(own: Sequence[Try], neutral: Sequence[Try], path: str) -> Contrast:
+def _group_contrast(own: Sequence[Try], neutral: Sequence[Try], path: str) -> Contrast:
     here = [t for t in own if t.where == "here" and t.path == path]
     vantage = [t for t in own if t.where == "vantage"]
-    alike = [t for t in neutral if _group(t) == _group(own[0])]
-    if not here:
+    alike = [t for t in neutral if _group(t) == _group(own[0])] or list(neutral)
+    if not here or not _neutral_answers(neutral):
         return UNDECIDED
-    ours, theirs, others = share(here), share(vantage), share(alike or neutral)
-    if not _neutral_answers(neutral):
-        return UNDECIDED
-    if len(here) >= MIN_DOWN and len(vantage) >= MIN_DOWN and ours.value == theirs.value == 0:
+    if len(here) >= MIN_DOWN and len(vantage) >= MIN_DOWN and not any(good(t) for t in own):
         return Contrast("down", Finding("none"))
-    if theirs.lower > ours.upper and theirs.value >= AT_VANTAGE and ours.upper < others.lower:
-        found = finding(here)
-        return Contrast("accuses", found, "dns" if _group(own[0]) == "dns" else "destination")
-    if ours.value >= min(ANSWERS, ANSWERS * theirs.value if vantage else ANSWERS):
+    # pings of our own silent flows are left out: their silence is the flows' matter. The others' are left in.
+    alive = [t for t in here if good(t)]
+    for count, own_here in ((flows, here), (pings, alive)):
+        ours, theirs, others = count(own_here), count(vantage), count(alike, NEUTRAL_CONFIDENCE)
+        if own_here and theirs.lower > ours.upper and theirs.value >= AT_VANTAGE and ours.upper < others.lower:
+            return Contrast("accuses", finding(here), "dns" if _group(own[0]) == "dns" else "destination")
+    ours, theirs = pings(alive), pings(vantage)
+    if flows(here).value >= ANSWERS and ours.value >= ANSWERS * (theirs.value if vantage else 1.0):
         return Contrast("agrees", Finding("none"))
     return UNDECIDED
 
@@ -92,8 +95,14 @@ def good(each: Try) -> int:
     return 0 if each.failure is not None and each.sent <= 1 else min(each.answered, each.sent)
 
 
-def share(tries: Sequence[Try]) -> Share:
-    return clustered([good(t) for t in tries], [t.sent for t in tries])
+def flows(tries: Sequence[Try], confidence: float = CONFIDENCE) -> Share:
+    """Tries that had an answer."""
+    return counted(sum(good(t) > 0 for t in tries), len(tries), confidence)
+
+
+def pings(tries: Sequence[Try], confidence: float = CONFIDENCE) -> Share:
+    """Questions that were answered."""
+    return clustered([good(t) for t in tries], [t.sent for t in tries], confidence)
 
 
 def finding(here: Sequence[Try]) -> Finding:
@@ -108,14 +117,14 @@ def finding(here: Sequence[Try]) -> Finding:
     if (cut := _cut(here)) is not None:
         return cut
     # a question and its answer: both ways must be passed
-    both = share(here)
+    both = pings([t for t in here if good(t)])
     keep, low, high = np.sqrt([both.value, both.lower, both.upper])
     return Finding("loss", loss=float(1 - keep), loss_interval=(float(1 - high), float(1 - low)))
 
 
 _FAILURES: tuple[tuple[Mechanism, tuple[str, ...]], ...] = (
-    ("reset", ("connection_reset",)),
-    ("icmp", ("connection_refused", "host_unreachable", "network_unreachable")),
+    ("icmp", ("host_unreachable", "network_unreachable")),
+    ("reset", ("connection_reset", "connection_refused")),  # a stream that is refused got a reset to its SYN
     ("dns", ("dns_nxdomain_error", "dns_foreign_answer", "dns_server_failure", "dns_no_answer")),
 )
 
@@ -123,6 +132,8 @@ _FAILURES: tuple[tuple[Mechanism, tuple[str, ...]], ...] = (
 def _shows(each: Try, mechanism: Mechanism, failures: tuple[str, ...]) -> bool:
     if mechanism == "icmp" and each.icmp:
         return True
+    if mechanism == "reset" and each.transport == "udp":
+        return False
     if mechanism == "dns" and each.form == "dns":
         return each.failure is not None and "timeout" not in each.failure
     return each.failure in failures

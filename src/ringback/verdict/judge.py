@@ -22,18 +22,18 @@ from ringback.record import (
     StreamOutcome,
     Trigger,
     Try,
+    Udp,
     Verdict,
 )
-from ringback.verdict import contrast as contrasts
-from ringback.verdict import impairment, mechanism
+from ringback.verdict import contrast, impairment, mechanism
 from ringback.verdict.arrivals import UDP_HEADER, Factor, struck_by
 from ringback.verdict.evidence import CellEvidence, cell_evidence
 from ringback.verdict.finding import NUMBERS, RANK, Finding
 from ringback.verdict.quality import Codec, due
 
 NAMED = 20.0  # a factor of an accusing cell is named when its own e-value reaches this, or is the greatest
-TCP_HEADER = 20  # bytes of TCP header in each segment's IP payload
-MSS = 1460
+TCP_HEADER = 32  # bytes in each segment's IP payload, with timestamps (RFC 7323)
+MSS = 1448
 SLACK_S = 0.3  # a call of ten seconds has its last packet a little before its end
 
 
@@ -41,14 +41,15 @@ SLACK_S = 0.3  # a call of ten seconds has its last packet a little before its e
 class Context:
     """What a cell is judged in, fixed beforehand but for the network's state.
 
-    threshold: 1 / (alpha w) of this cell's test. codec: the app's place in the E-model. outer: the verdict on the VPN
-    path's own outer protocol, for a cell on that path. forms: those planned. evidence: where it was kept up to date
-    while the rounds ran; else it is worked out here. bypassed_by: paths on which the same cell is `working`.
+    threshold: 1 / (alpha w) of this cell's test. quality: the app's codec's place in the E-model. outer: the verdict on
+    the VPN path's own outer protocol, for a cell on that path. forms: those planned. evidence: where it was kept up to
+    date while the rounds ran; else it is worked out here. bypassed_by: paths on which the same cell is `working`.
     """
 
     threshold: float
-    codec: Codec
+    quality: Codec
     state: NetworkState = "normal"
+    udp: Udp = "open"
     outer: Verdict | None = None
     forms: tuple[str, ...] | None = None
     bypassed_by: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ def judge(cell: Cell, rounds: Sequence[Round], tries: Sequence[Try], context: Co
     session's tries."""
     trials = [r for r in rounds if r.kind == "trial"]
     evidence = context.evidence or cell_evidence(trials, context.forms)
-    seen = _Seen(cell, trials, tries, context, evidence, contrasts.contrast(cell, tries))
+    seen = _Seen(cell, trials, tries, context, evidence, contrast.compare(cell, tries))
     for rule in (_by_state, _by_outer, _randomised, _contrast, _service_down, _impaired, _working):
         verdict = rule(seen)
         if verdict is not None:
@@ -81,7 +82,7 @@ class _Seen:
     tries: Sequence[Try]
     context: Context
     evidence: CellEvidence
-    contrast: contrasts.Contrast
+    contrast: contrast.Contrast
 
     def base(self, struck: Factor = "payload") -> Verdict:
         """What every verdict on this cell carries, whatever it says. `struck`: whose MOS stands against whose."""
@@ -183,7 +184,7 @@ def _service_down(seen: _Seen) -> Verdict | None:
 
 
 def _impaired(seen: _Seen) -> Verdict | None:
-    found = impairment.by_controls(seen.cell, seen.rounds, seen.tries, seen.context.codec)
+    found = impairment.by_controls(seen.cell, seen.rounds, seen.tries, seen.context.quality)
     return None if found is None else _impaired_by(seen, found)
 
 
@@ -248,8 +249,8 @@ def _scores(seen: _Seen, struck: Factor) -> tuple[float | None, float | None]:
         split = {hit: [c for h, c in calls if h is hit and isinstance(c, DatagramOutcome)] for hit in (True, False)}
         if each.form == "dns" or not split[False] or seen.cell.function in ("text", "media"):
             continue
-        own += impairment.round_scores(split[True], split[False], each.read_to, seen.context.codec)
-        others += impairment.round_scores(split[False], split[False], each.read_to, seen.context.codec)
+        own += impairment.round_scores(split[True], split[False], each.read_to, seen.context.quality)
+        others += impairment.round_scores(split[False], split[False], each.read_to, seen.context.quality)
     return _mean(own), _mean(others)
 
 

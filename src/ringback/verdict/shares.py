@@ -11,7 +11,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Share:
-    """A counted share 0..1 with its one-sided 95 % bounds. n: independent units that it is worth."""
+    """A counted share 0..1 with its one-sided bounds (95 % unless said). n: independent units that it is worth."""
 
     value: float
     lower: float
@@ -28,20 +28,18 @@ def counted(hits: float, n: float, confidence: float = CONFIDENCE) -> Share:
     return Share(hits / n, lower, upper, n)
 
 
-def clustered(hits: Sequence[float], sizes: Sequence[float]) -> Share:
+def clustered(hits: Sequence[float], sizes: Sequence[float], confidence: float = CONFIDENCE) -> Share:
     """Each cluster (a flow) had `hits` successes of `sizes` tries that need not be independent: the tries are worth
-    fewer by the design effect, the variance between clusters over what independent tries would show (Kish 1965). Never
-    more than all tries, never fewer than the clusters."""
+    fewer by the design effect, the variance between clusters over what independent tries would show (Kish 1965), but
+    never fewer than the clusters."""
     total = float(np.sum(sizes))
-    if total <= 0:
-        return counted(0, 0)
-    share = float(np.sum(hits)) / total
     clusters = len(sizes)
+    if total <= 0:
+        return counted(0, 0, confidence)
+    share = float(np.sum(hits)) / total
     worth = total
     if clusters > 1 and 0 < share < 1:
         each = np.asarray(hits, dtype=float) - share * np.asarray(sizes, dtype=float)
         variance = clusters / (clusters - 1) * float(np.sum(each**2)) / total**2
-        worth = total / max(1.0, variance * total / (share * (1 - share)))
-    elif clusters and share in (0.0, 1.0):
-        worth = float(clusters)  # all or nothing: the flows are the units
-    return counted(share * max(worth, clusters), max(worth, clusters))
+        worth = max(float(clusters), total / max(1.0, variance * total / (share * (1 - share))))
+    return counted(share * worth, worth, confidence)

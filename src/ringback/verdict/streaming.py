@@ -11,9 +11,9 @@ import numpy as np
 from ringback.record import Mechanism, StreamOutcome
 from ringback.verdict.finding import Finding
 
-MSS = 1460.0
-IP_HEADERS = 40.0  # IPv4 and TCP without options; bytes a segment
-TCP_HEADER = 20.0
+MSS = 1448.0
+IP_HEADERS = 52.0  # bytes a segment: IPv4 and TCP with timestamps (RFC 7323)
+TCP_HEADER = 32.0
 SILENCE = 2.0  # s without a byte before the end that make a stall for good
 WINDOW = 2.0  # s over which a rate is read
 MAJORITY = 0.5
@@ -37,8 +37,9 @@ def _silent(stream: StreamOutcome) -> bool:
 
 
 _SIGNS: tuple[tuple[Mechanism, Callable[[StreamOutcome], bool]], ...] = (
-    ("reset", lambda s: s.failure == "connection_reset"),
-    ("icmp", lambda s: s.failure in ("host_unreachable", "network_unreachable", "connection_refused")),
+    ("icmp", lambda s: s.failure in ("host_unreachable", "network_unreachable")),
+    # a stream that is refused got a reset to its SYN; an ICMP port unreachable reads the same and is rarer by far
+    ("reset", lambda s: s.failure in ("connection_reset", "connection_refused")),
     ("corrupt", lambda s: s.unexpected),
     ("drop", _silent),
 )

@@ -1,0 +1,61 @@
+"""Normal, a white list, offline; UDP open, limited, blocked: read off tries at hosts that belong to no messenger."""
+
+import pytest
+
+from ringback.record import Try
+from ringback.verdict import network_state
+from tests.verdict.build import Effect, voice_round
+
+
+def tries(kind: str, answered: float, transport: str = "tcp", hosts: int = 6, form: str = "tls") -> list[Try]:
+    """One try at each host, a share of the questions answered: 1 of a connect, 5 of a train."""
+    sent = 5 if transport == "udp" else 1
+    return [
+        Try(
+            where="here", path="direct", kind=kind, target=f"{kind}{i}", app=None, function=None,  # type: ignore[arg-type]
+            form=form, transport=transport, port=443, started_at=0.0, sent=sent, answered=round(answered * sent),  # type: ignore[arg-type]
+        )
+        for i in range(hosts)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seen", "state"),
+    [
+        (tries("neutral", 1) + tries("app", 0), "normal"),
+        (tries("neutral", 0) + tries("app", 1), "whitelist"),
+        (tries("neutral", 0) + tries("site", 1), "whitelist"),
+        (tries("neutral", 0) + tries("peer", 1, hosts=1), "whitelist"),
+        (tries("neutral", 0) + tries("app", 0), "offline"),
+        (tries("neutral", 0) + tries("app", 1, form="dns"), "offline"),  # a name server answers on any of them
+        (tries("neutral", 0, hosts=2) + tries("neutral", 1) + tries("app", 1), "normal"),
+        ([], "normal"),
+    ],
+)
+def test_the_state_follows_from_who_answers(seen: list[Try], state: str) -> None:
+    assert network_state(seen)[0] == state
+
+
+@pytest.mark.parametrize(
+    ("share", "udp"),
+    [(1.0, "open"), (0.8, "open"), (0.4, "limited"), (0.0, "blocked")],
+)
+def test_udp_is_judged_beside_tcp(share: float, udp: str) -> None:
+    assert network_state(tries("neutral", 1) + tries("neutral", share, "udp")) == ("normal", udp)
+
+
+def test_controls_stand_in_where_no_udp_was_tried() -> None:
+    dropped = voice_round(1, effect=Effect(drop=True))
+    dead = next(x.outcome for x in dropped.exchanges if x.spec.arm.payload == "original")
+    for exchange in dropped.exchanges:
+        exchange.outcome = dead
+    assert network_state(tries("neutral", 1), [dropped])[1] == "blocked"
+    assert network_state(tries("neutral", 1), [voice_round(1)])[1] == "open"
+    assert network_state(tries("neutral", 1))[1] == "open"
+
+
+def test_what_other_places_and_paths_saw_says_nothing_of_this_network() -> None:
+    seen = tries("neutral", 0)
+    for each in seen:
+        each.where = "vantage"
+    assert network_state(seen + tries("neutral", 1)) == ("normal", "open")
