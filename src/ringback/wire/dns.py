@@ -98,6 +98,8 @@ def answer(asked: Message, addresses: tuple[str, ...] = (), *, rcode: int = NOER
             records.append(Record(question.name, question.type, address.packed, ttl))
     flags = RESPONSE | RECURSION_AVAILABLE | asked.flags & RECURSION_DESIRED | rcode & 0xF
     cookie = asked.cookie
+    if cookie is not None and len(cookie) != 8 and not 16 <= len(cookie) <= 40:
+        cookie = None  # RFC 7873 section 5.2.2 asks for FORMERR; a reader of bytes does not decide that
     additional = () if cookie is None else (_opt(cookie, 1232),)
     return Message(asked.id, flags, (question,), tuple(records), additional=additional)
 
@@ -201,7 +203,7 @@ def _get_name(data: bytes, at: int) -> tuple[str, int] | Malformed:
     """The name at an offset and where it ends. A pointer must point before the name read so far: no loop can form."""
     labels: list[str] = []
     after, floor, size = -1, at, 1
-    while True:
+    for _ in range(_MAX_STEPS):
         if at >= len(data):
             return Malformed("truncated", len(data))
         length = data[at]
@@ -223,6 +225,8 @@ def _get_name(data: bytes, at: int) -> tuple[str, int] | Malformed:
             return Malformed("truncated", len(data))
         labels.append("".join(_PRINTED[byte] for byte in data[at + 1 : at + 1 + length]))
         at += 1 + length
+    return Malformed("too many pointers", at)
 
 
+_MAX_STEPS = 256  # labels and pointers of one name: no honest one has more than 128 of them
 _PRINTED = [chr(b) if 0x21 <= b <= 0x7E and b not in (0x2E, 0x5C) else f"\\{b:03d}" for b in range(256)]

@@ -35,7 +35,7 @@ class Opening:
 
 
 class Obfuscation:
-    """The two key streams of one connection after its opening. `seal` what goes out and `open` what comes in, in order."""
+    """The two key streams of one connection after its opening: `seal` what goes out, `open` what comes in."""
 
     def __init__(self, opening: Opening, *, client: bool) -> None:
         forth = _stream(opening.wire[8:56])
@@ -142,7 +142,8 @@ def encode(message: ReqPq | ResPq) -> bytes:
         if any(not 0 <= one < 1 << 64 for one in message.fingerprints):
             raise BadInput("fingerprint out of 64 bits", where)
         body = struct.pack("<I", _RES_PQ) + message.nonce + message.server_nonce + b"\x08" + message.pq + bytes(3)
-        body += struct.pack(f"<II{len(message.fingerprints)}Q", _VECTOR, len(message.fingerprints), *message.fingerprints)
+        count = len(message.fingerprints)
+        body += struct.pack(f"<II{count}Q", _VECTOR, count, *message.fingerprints)
     return struct.pack("<QQI", 0, message.message_id, len(body)) + body
 
 

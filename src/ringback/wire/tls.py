@@ -1,4 +1,4 @@
-"""TLS hellos and records (RFC 8446): built from given bytes, read from the first bytes of a stream. Nothing is encrypted.
+"""TLS hellos and records (RFC 8446): built from given bytes, read from a stream's first bytes. Nothing is encrypted.
 
 Hellos list TLS 1.3 first and 1.2 as well, carry GREASE values (RFC 8701) chosen by given bytes, and can be padded (RFC
 7685) to one total size whatever the server name's length. Application data and keys are opaque.

@@ -1,7 +1,7 @@
 """WhatsApp's call wire of 2026 towards a relay, as open client stacks write it, and the probes of 2019 to 2023.
 
-Messages are built as `stun.Message` or `rtp.Packet` values; `stun.encode` and `rtp.encode` put them on the wire. Tokens,
-keys, transaction ids and SSRCs come from the caller.
+Messages are built as `stun.Message` or `rtp.Packet` values; `stun.encode` and `rtp.encode` put them on the wire.
+Tokens, keys, transaction ids and SSRCs come from the caller.
 """
 
 from collections.abc import Iterable
