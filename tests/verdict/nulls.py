@@ -178,7 +178,7 @@ def _stream(finish: float) -> StreamOutcome:
 
 
 def connection_counter(rng: np.random.Generator) -> Drawn:
-    """A device that freezes each connection from the fourth on that names the same host, originals and controls alike."""
+    """A device that freezes each connection from the fourth on that names one host, originals and controls alike."""
     labels = arms(rng, FLOWS // 4)
     seen = {"original": 0, "control": 0}
     finish = rng.lognormal(-1, 0.4, FLOWS)

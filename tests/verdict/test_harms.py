@@ -64,7 +64,7 @@ def test_the_bets_are_fair_to_the_harm_itself():
     }
     for harm, effect in families.items():
         struck = (voice_round(9, number=i, every=0.12, link_loss=0.03, effect=effect) for i in range(count))
-        values = np.exp([round_evidence(round_).working["payload", harm] for round_ in struck])
+        values = np.array([np.exp(round_evidence(round_).working["payload", harm]).mean() for round_ in struck])
         assert values.mean() <= 1 + 4 * values.std() / np.sqrt(count), harm
         assert np.mean(values >= 100) <= 0.05, harm
 

@@ -56,13 +56,13 @@ class FactorBets:
 
 @dataclass(frozen=True)
 class RoundEvidence:
-    """factors: bets by factor name; working: log e-values by (factor name, harm). `log_e_value` of the round alone."""
+    """factors: bets by factor name. working: log e-values, one a slope, by (factor name, harm)."""
 
     number: int
     form: str
     checkpoints: tuple[float, ...]
     factors: Mapping[str, FactorBets]
-    working: Mapping[tuple[str, str], float]
+    working: Mapping[tuple[str, str], Floats]
 
     @property
     def e_value(self) -> float:
@@ -161,8 +161,8 @@ def combine(evidence: Sequence[RoundEvidence], forms: Sequence[str] | None = Non
         for name in dict.fromkeys(name for e in own for name in e.factors):
             factors[form, name] = factor_e_value([(e.checkpoints, e.factors[name]) for e in own if name in e.factors])
         for name, harm in dict.fromkeys(key for e in own for key in e.working):
-            total = sum(e.working.get((name, harm), 0.0) for e in own)
-            harms.setdefault(harm, []).append(_exp(total))
+            slopes = np.sum([e.working[name, harm] for e in own if (name, harm) in e.working], axis=0)
+            harms.setdefault(harm, []).append(_exp(log_mix(slopes, np.full(len(slopes), 1 / len(slopes)))))
     working = {harm: min(values) for harm, values in harms.items()}
     least = min(working.values(), default=0.0)
     return CellEvidence(
@@ -173,6 +173,9 @@ def combine(evidence: Sequence[RoundEvidence], forms: Sequence[str] | None = Non
     )
 
 
-def cell_evidence(rounds: Sequence[Round], forms: Sequence[str] | None = None) -> CellEvidence:
-    """Evidence of a cell from all its rounds of kind `trial`, in order (see `combine`)."""
-    return combine([round_evidence(r) for r in rounds if r.kind == "trial"], forms)
+def cell_evidence(rounds: Sequence[Round], forms: Sequence[str] | None = None, *, working: bool = True) -> CellEvidence:
+    """Evidence of a cell from all its rounds of kind `trial`, in order (see `combine`).
+
+    Who asks after every round keeps each round's `round_evidence` and combines these: most of the time goes there.
+    """
+    return combine([round_evidence(r, working=working) for r in rounds if r.kind == "trial"], forms)

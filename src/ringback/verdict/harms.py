@@ -66,6 +66,7 @@ Bet = tuple[Floats, tuple[float, ...]]
 """(scores of shape (draws, exchanges); slopes of the log weight), see `_log_weights`."""
 
 FINE = (8.0, 24.0, 64.0, 160.0)  # small differences of well-measured shares
+MIXED = (32.0, 64.0, 96.0)  # the same where only a share of the exchanges is struck
 COARSE = (2.0, 6.0, 20.0)  # exchanges that fail or do not
 
 
@@ -108,7 +109,7 @@ def _call_loss(calls: _Calls, reference: Flags, rng: np.random.Generator, ways: 
         if name in ways
     ]
     scores = _filled(shares[0] if len(shares) == 1 else _mean_of_known(shares[0], shares[1]))
-    return scores, FINE
+    return scores, FINE if share == 1 else MIXED
 
 
 def _call_cut(calls: _Calls, reference: Flags, rng: np.random.Generator) -> Bet:
@@ -306,13 +307,13 @@ DECLARED: Mapping[str, tuple[str, ...]] = {
 
 
 def _log_weights(scores: Floats, slopes: Sequence[float], share: float) -> Floats:
-    """log w, (draws, slopes, n). share 1: exp(slope s). Less: the likelihood ratio of a mixture in which that share is
-    struck, 1 - share + share exp(slope (s - m)) with m half the harm above the round's median: noise below m is no bet.
+    """log w, (draws, slopes, n). share 1: exp(slope s). Less: as of a mixture in which that share is struck,
+    1 - share + share exp(slope (s - m)), with m a fifth of the harm above the round's median: noise below is no bet.
     """
     grid = np.asarray(slopes, dtype=np.float64)[:, None]
     if share == 1:
         return np.asarray(grid * scores[:, None, :])
-    m = np.median(scores, axis=-1, keepdims=True)[:, None, :] + CALL_LOSS / 2
+    m = np.median(scores, axis=-1, keepdims=True)[:, None, :] + CALL_LOSS / 5
     return np.asarray(np.logaddexp(np.log(1 - share), np.log(share) + grid * (scores[:, None, :] - m)))
 
 
@@ -321,21 +322,23 @@ def _log_mean(values: Floats, axis: int) -> Floats:
     return np.asarray(np.squeeze(top, axis) + np.log(np.exp(values - top).mean(axis=axis)))
 
 
-def _log_mean_e(bet: Bet, lot: Lot, reference: Flags, share: float) -> float:
-    """log of the mean over draws (apart in each stratum) and slopes of the e-value that the references are worse."""
+def _log_mean_e(bet: Bet, lot: Lot, reference: Flags, share: float) -> Floats:
+    """log, for each slope, of the mean over draws (apart in each stratum) of the e-value that references are worse."""
     scores, slopes = bet
     logs = log_e_by_stratum(_log_weights(scores, slopes, share), reference, lot.strata)  # (strata, draws, slopes)
-    return float(_log_mean(_log_mean(logs, 1).sum(axis=0), 0))
+    return np.asarray(_log_mean(logs, 1).sum(axis=0))
 
 
-def working_evidence(round_: Round, drawn: Mapping[str, Lot]) -> dict[tuple[str, str], float]:
-    """log e-value against each declared harm, by (factor name, harm), for each factor of the round.
+def working_evidence(round_: Round, drawn: Mapping[str, Lot]) -> dict[tuple[str, str], Floats]:
+    """log e-values against each declared harm, one a slope, by (factor name, harm), for each factor of the round.
+
+    The slopes of a harm are the same in every round: a cell's rounds are multiplied slope by slope, then averaged.
 
     Factor `payload`: originals against harmed controls; `port`: the app's port against the other, harmed.
     """
     outcomes = [exchange.outcome for exchange in round_.exchanges]
     rng = np.random.default_rng([0x52494E47, round_.number])
-    result: dict[tuple[str, str], float] = {}
+    result: dict[tuple[str, str], Floats] = {}
     datagrams, streams = datagrams_of(outcomes), streams_of(outcomes)
     for factor, lot in drawn.items():
         reference = ~lot.chosen
