@@ -40,7 +40,7 @@ def test_damaged_datagrams_never_raise() -> None:
     rng, seeds = random.Random(20250813), valid()
     count = 1_000_000 if VALIDATE else 20_000
     accepted: Counter[str] = Counter()
-    meter = coverage.Coverage(branch=True, source_pkgs=["ringback.wire"], data_file=None) if VALIDATE else None
+    meter = coverage.Coverage(branch=True, include=["*/ringback/wire/*"], data_file=None) if VALIDATE else None
     if meter:
         meter.start()
     started = time.perf_counter()
@@ -54,6 +54,6 @@ def test_damaged_datagrams_never_raise() -> None:
     print(f"{count} datagrams in {time.perf_counter() - started:.1f} s; accepted: {dict(accepted)}")
     if meter:
         meter.stop()
-        print(f"branch coverage of the room: {meter.report(file=io.StringIO()):.1f} %")
+        print(f"lines and branches reached, of all (definitions and encoders count as missed): {meter.report(file=io.StringIO()):.1f} %")
     assert set(accepted) == set(DECODERS), "every decoder must also have accepted something"
     assert min(accepted.values()) > 0
