@@ -54,6 +54,6 @@ def test_damaged_datagrams_never_raise() -> None:
     print(f"{count} datagrams in {time.perf_counter() - started:.1f} s; accepted: {dict(accepted)}")
     if meter:
         meter.stop()
-        print(f"lines and branches reached, of all (definitions and encoders count as missed): {meter.report(file=io.StringIO()):.1f} %")
+        print(f"lines and branches reached (encoders count as missed): {meter.report(file=io.StringIO()):.1f} %")
     assert set(accepted) == set(DECODERS), "every decoder must also have accepted something"
     assert min(accepted.values()) > 0
