@@ -4,8 +4,6 @@ import asyncio
 import socket
 
 import pytest
-from tests.net.ends import Diarist
-from tests.net.test_near import PATHS, closed_port, nobody
 
 from ringback.net import Direct, FarDriver, drive
 from ringback.net.far import FIRST_STREAM
@@ -23,6 +21,8 @@ from ringback.trial.seam import (
     Sent,
     Write,
 )
+from tests.net.ends import Diarist
+from tests.net.test_near import PATHS, closed_port, nobody
 
 __all__ = ["closed_port"]
 
@@ -53,8 +53,9 @@ async def test_datagrams_are_named_by_their_ends_and_sent_back_on_time() -> None
     assert {e.flow[:2] for e in far.heard(Received)} == {(ports.udp[0], "127.0.0.1")}
     assert len({e.flow[2] for e in far.heard(Received)}) == 2
     assert sorted(e.data for e in near.heard(Received)) == [b"far %d" % i for i in range(10)]
-    lateness = [s.at - r.at - 0.01 for r, s in zip(far.heard(Received), far.heard(Sent), strict=True)]
-    assert all(0 <= late < 0.02 for late in lateness)
+    lateness = sorted(s.at - r.at - 0.01 for r, s in zip(far.heard(Received), far.heard(Sent), strict=True))
+    assert lateness[0] >= 0
+    assert lateness[5] < 0.01
 
 
 async def test_streams_are_accepted_with_their_port_and_answered() -> None:
@@ -149,6 +150,36 @@ async def test_one_bad_event_does_not_stop_the_peer(caplog: pytest.LogCaptureFix
     await driver.stop()
     assert near.heard(Received)[0].data == b"far good"
     assert "a bug" in caplog.text
+
+
+async def test_one_address_can_not_take_every_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ringback.net.far.MAX_STREAMS_PER_ADDRESS", 3)
+    far = Diarist(reply=echoing)
+    driver = FarDriver(far)
+    ports = await driver.start("127.0.0.1", [], [0])
+    near = Diarist(
+        [Open(i, "tcp", "127.0.0.1", ports.tcp[0], "direct") for i in range(5)],
+        until=lambda diary: sum(type(e) is Ended for e in diary) == 2,
+    )
+    await asyncio.wait_for(drive(near, ask=nobody, paths=PATHS), 10)
+    await driver.stop()
+    assert len(far.heard(Accepted)) == 3
+
+
+async def test_a_connection_on_which_nothing_moves_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ringback.net.far.IDLE_S", 0.1)
+    monkeypatch.setattr("ringback.net.far.SWEEP_S", 0.02)
+    far = Diarist()
+    driver = FarDriver(far)
+    ports = await driver.start("127.0.0.1", [], [0])
+    near = Diarist(
+        [Open(1, "tcp", "127.0.0.1", ports.tcp[0], "direct")],
+        until=lambda diary: any(type(e) is Ended for e in diary),
+    )
+    await asyncio.wait_for(drive(near, ask=nobody, paths=PATHS), 10)
+    await driver.stop()
+    assert [e.failure for e in far.heard(Ended)] == ["generic_timeout_error"]
+    assert [e.failure for e in near.heard(Ended)] == ["connection_reset"]
 
 
 async def test_one_listener_takes_both_families() -> None:

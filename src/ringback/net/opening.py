@@ -47,6 +47,7 @@ class Flows:
         self._when = when
         self._datagrams: dict[Flow, Datagrams] = {}
         self._streams: dict[Flow, Stream] = {}
+        self._lingering: list[Stream] = []
         self._used: dict[Transport, set[int]] = {"udp": set(), "tcp": set()}
 
     def open(self, command: Open) -> None:
@@ -83,10 +84,13 @@ class Flows:
         stream = self._streams.pop(command.flow, None)
         if stream is not None:
             stream.close(command.reset)
+            self._lingering = [one for one in (*self._lingering, stream) if one.open]
 
     def close_all(self) -> None:
         for flow in (*self._datagrams, *self._streams):
             self.close(Close(flow, reset=True))
+        for stream in self._lingering:
+            stream.close(reset=True)
 
     def _open_datagrams(self, command: Open, path: PathBinding) -> None:
         flow, feed, when = command.flow, self._feed, self._when

@@ -14,6 +14,7 @@ from ringback.net.socks import Handshake
 CHUNK = 65536
 READS = 16  # chunks read in one turn, so that one connection can't hold up the others
 LINGER_NOW = struct.pack("ii", 1, 0)  # close by a reset
+LINGER_S = 10.0  # seconds that what was written before a close may take to go out
 IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
 
 
@@ -40,6 +41,7 @@ class Stream:
         self._writing = False
         self._closing = False
         self._open = True
+        self._linger: asyncio.TimerHandle | None = None
         self.active_at = monotonic()
 
     def connect(self, address: tuple[str, int]) -> None:
@@ -63,7 +65,7 @@ class Stream:
             self._flush()
 
     def close(self, reset: bool = False) -> None:
-        """Tell nothing more. What was written still goes out, unless reset."""
+        """Tell nothing more. What was written still goes out, for `LINGER_S` at most, unless reset."""
         if not self._open:
             return
         if reset:
@@ -74,6 +76,7 @@ class Stream:
             return
         self._closing = True
         self._loop.remove_reader(self._sock)
+        self._linger = self._loop.call_later(LINGER_S, self._release)
 
     def _on_connect(self) -> None:
         self._loop.remove_writer(self._sock)
@@ -168,6 +171,8 @@ class Stream:
 
     def _release(self) -> None:
         self._open = False
+        if self._linger is not None:
+            self._linger.cancel()
         self._out.clear()
         self._loop.remove_reader(self._sock)
         self._loop.remove_writer(self._sock)

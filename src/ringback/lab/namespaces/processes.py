@@ -50,6 +50,17 @@ class Child:
                 self.stop()
                 return value
 
+    def check(self) -> None:
+        """Raise what the worker raised, or RingbackError if it ended, where it was to go on; else return at once."""
+        if self._supervisor is None:
+            return
+        try:
+            kind, _ = self._message(0.0)
+        except TimeoutError:
+            return
+        if kind == "done":
+            raise RingbackError(f"{self.name} ended too early")
+
     def stop(self) -> None:
         """End it and all that it started, however deep. Harmless when it is gone already."""
         if self._supervisor is None:

@@ -49,18 +49,23 @@ class Topology:
         self.net = net
         self._places = places
         self._children: list[Child] = []
+        self._support: list[Child] = []
 
     def run_participant(self, work: Callable[[], T], timeout: float | None = None) -> T:
         """Do `work` as the participant, in a process of its own, and return what it returns (pickled).
 
-        Raises what it raises, and TimeoutError after `timeout` seconds.
+        Raises what it raises, and TimeoutError after `timeout` seconds; and where the router (a box in it) or an
+        emulated host failed meanwhile, that.
         """
         child = self._launch("the participant", lambda report: work(), self._places.participant)
         try:
             result: T = child.result(timeout)
-            return result
         finally:
             child.stop()
+            self._children.remove(child)
+        for support in self._support:
+            support.check()
+        return result
 
     def start_participant(self, work: Callable[[Report], object]) -> Child:
         """The same beside the caller: `ready()`, `result()` and `stop()` of what is returned."""
@@ -88,9 +93,12 @@ class Topology:
             ready(None)
             route(net.path, net.seed, near, far)
 
-        self._launch("the router", router, self._places.router).ready(START_S)
+        self._support.append(self._launch("the router", router, self._places.router))
         if net.hosts:
-            self.run_outside(partial(serve, net.hosts, net.ports))
+            serving = partial(serve, net.hosts, net.ports)
+            self._support.append(self._launch("the hosts outside", serving, self._places.outside))
+        for support in self._support:
+            support.ready(START_S)
 
     def close(self) -> None:
         while self._children:
