@@ -13,6 +13,8 @@ from ringback.lab.check import fault
 from ringback.lab.reading import REQUIRED, Table, read
 from ringback.lab.rules import FUNCTIONS, Action, Link, Match, Network, Rule, Scenario
 
+__all__ = ["Action", "Link", "Match", "Network", "Rule", "Scenario", "load", "parse", "shipped"]
+
 AT = 1755075600.0  # 2025-08-13T09:00:00Z
 REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")  # ISO 3166-2
 TRIGGERS = ("payload", "destination", "port", "sni", "dns", "transport", "not-listed")
