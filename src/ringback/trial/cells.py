@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from ringback.flow import FormPlan
 from ringback.record import Cell, ExchangeRecord, Outcome, Round
 from ringback.trial.plan import Planned
-from ringback.verdict.evidence import CellEvidence, cell_evidence
+from ringback.verdict.evidence import CellEvidence, RoundEvidence, combine, round_evidence
 
 ENOUGH_WORKING = 100.0
+PATCHY = "loss-third"  # the one harm that needs a second round, but not a long one
 
 
 class CellTrial:
@@ -24,6 +25,7 @@ class CellTrial:
         self.rounds: list[Round] = []
         self.series = 0  # how often all forms were run
         self.evidence: CellEvidence | None = None
+        self._weighed: list[RoundEvidence] = []
         self.seconds = 0.0
         self.bytes = 0
         self.lost = 0  # rounds whose partner vanished
@@ -42,15 +44,24 @@ class CellTrial:
 
     def would_accuse(self, unfinished: Round) -> bool:
         """Whether the evidence with this round, read as far as it is, already accuses."""
-        return cell_evidence([*self.rounds, unfinished]).e_value >= self.threshold
+        return combine([*self._weighed, round_evidence(unfinished, working=False)]).e_value >= self.threshold
+
+    @property
+    def short_next(self) -> bool:
+        """Whether only calls struck here and there remain to be excluded: half a call shows those as well."""
+        if self.evidence is None or self.evidence.e_value > 1.0:
+            return False
+        others = [e for harm, e in self.evidence.working.items() if harm != PATCHY]
+        return bool(others) and min(others) >= ENOUGH_WORKING
 
     def add(self, finished: Round) -> None:
         self.rounds.append(finished)
+        self._weighed.append(round_evidence(finished))
         if finished.partner == "lost":
             self.lost += 1
 
     def weigh(self) -> None:
-        self.evidence = cell_evidence(self.rounds)
+        self.evidence = combine(self._weighed)
 
 
 def reveal(

@@ -17,13 +17,15 @@ from ringback.trial.control import Grant
 
 CALL_SECONDS = 10.5
 CALL_CHECKPOINTS = (1.0, 2.5, 5.0, CALL_SECONDS)
+SHORT_CALL_SECONDS = 5.5
+SHORT_CALL_CHECKPOINTS = (1.0, 2.5, SHORT_CALL_SECONDS)
 CALL_SPREAD = 0.25  # seconds over which a round's calls start
 PER_ARM = 6  # exchanges of each of the four arms: 24 flows
 TEXT_LIFE, QUICK_TEXT_LIFE = 10.0, 5.0  # seconds that a text exchange may take
-MEDIA_LIFE = 6.0
+MEDIA_LIFE = 4.5
 DNS_LIFE = 3.0
 DNS_GAP = 0.2
-MEDIA_SIZE, LEAST_MEDIA = 200_000, 80_000  # bytes; more than the largest scored cut-off
+MEDIA_SIZE, LEAST_MEDIA = 120_000, 80_000  # bytes; more than the largest scored cut-off
 LIKE_AT_ONCE = 3  # TLS connections of one SNI and fingerprint open at once
 
 
@@ -94,8 +96,9 @@ def draw_round(
     size: Sizing,
     mode: Literal["default", "quick"] = "default",
     replay: str | None = None,
+    short: bool = False,
 ) -> Planned:
-    """One round of `plan.form`. Exchange numbers run from first_exchange in start order."""
+    """One round of `plan.form`. Exchange numbers run from first_exchange in start order. short: calls of half length."""
     voice = plan.transport == "udp" and plan.form != "dns"
     per_arm = size.per_arm if voice else (3 if mode == "quick" else PER_ARM)
     ports = ("app", "other") if "port" in plan.factors else ("app",)
@@ -107,7 +110,10 @@ def draw_round(
 
     checkpoints: tuple[float, ...]
     if voice:
-        seconds, checkpoints, bytes_down = CALL_SECONDS, CALL_CHECKPOINTS, 0
+        bytes_down = 0
+        seconds, checkpoints = CALL_SECONDS, CALL_CHECKPOINTS
+        if short:
+            seconds, checkpoints = SHORT_CALL_SECONDS, SHORT_CALL_CHECKPOINTS
         starts = sorted(random.uniform(0.0, CALL_SPREAD) for _ in range(slots))
     else:
         seconds, gap, bytes_down = _sequence(cell, plan, size, mode)

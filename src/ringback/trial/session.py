@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True):
     replay: str | None = None
     replays: Sequence[bytes] = ()
     directions: Sequence[str] = ("outgoing", "incoming")
+    locate: bool = False
 
 
 class Result(msgspec.Struct):
@@ -95,6 +96,7 @@ class Session:
         self._notes: list[str] = []
         self._ended = 0.0
         self._attempts = 0
+        self.wake_at: float | None = None
         self._make_trials()
 
     def _make_trials(self) -> None:
@@ -129,7 +131,7 @@ class Session:
         self._began = now
         if self._settings.peer is None:
             self._partner = "unreachable"
-            return self._start_tries(now)
+            return self._settle(self._start_tries(now), now)
         self._stage = "opening"
         return (self._open(),)
 
@@ -224,8 +226,13 @@ class Session:
         activity = self._by_flow.get(event.flow)
         if activity is None or activity.finished:
             return ()
+        due = activity.wake_at
         commands = activity.handle(event, now)
-        return self._settle(commands, now) if activity.finished else commands
+        if activity.finished:
+            return self._settle(commands, now)
+        if activity.wake_at != due:
+            self._schedule()
+        return commands
 
     def wake(self, now: float) -> Sequence[Command]:
         commands: list[Command] = []
@@ -235,13 +242,19 @@ class Session:
                 commands += activity.wake(now)
         return self._settle(commands, now)
 
-    @property
-    def wake_at(self) -> float | None:
-        return min((at for activity in self._activities if (at := activity.wake_at) is not None), default=None)
+    def _schedule(self) -> None:
+        self.wake_at = min(
+            (at for activity in self._activities if (at := activity.wake_at) is not None), default=None
+        )
 
     # -- what runs next -------------------------------------------------------------------------------------------
 
     def _settle(self, commands: Sequence[Command], now: float) -> Sequence[Command]:
+        commands = self._go_on(commands, now)
+        self._schedule()
+        return commands
+
+    def _go_on(self, commands: Sequence[Command], now: float) -> Sequence[Command]:
         """Take in what has finished and start what may run now."""
         done = [activity for activity in self._activities if activity.finished]
         for activity in done:
@@ -353,6 +366,7 @@ class Session:
                 self._sizing,
                 self._settings.mode,
                 self._settings.replay,
+                trial.short_next,
             )
             self._next_exchange(len(planned.specs))
             commands += self._begin(self._activity(planned, trial, path, lane), now)
