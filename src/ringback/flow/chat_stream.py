@@ -9,9 +9,10 @@ from ringback.record import ExchangeSpec
 from ringback.wire import Malformed, mtproto
 from ringback.wire import noise as wire_noise
 
+ROUTING = b"\x08\x00"  # which front end the client was sent to before; here the first
 VERSION = b"\x06\x03"  # 6, and the version of the token dictionary
 SERVER_OVERHEAD, FINISH_OVERHEAD = 93, 58  # keys, lengths and field numbers around certificate and payload
-DATA_CENTRE = 2
+DATA_CENTRE = {"text": 2, "media": -2}  # its media servers have the negative number
 YEAR_2026 = 1_767_225_600
 PART = 131_072  # bytes of a file that the app asks for at once
 
@@ -26,7 +27,7 @@ def noise(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -> Str
     hello = wire_noise.ServerHello(free[32:64], free[64:112], free[160 : 160 + certificate])
     finish = wire_noise.ClientFinish(free[112:160], free[160 + certificate : 160 + certificate + payload])
     turns = [
-        Turn(True, wire_noise.encode_opening(wire_noise.Opening(VERSION, free[:32]))),
+        Turn(True, wire_noise.encode_opening(wire_noise.Opening(VERSION, free[:32], ROUTING))),
         Turn(False, wire_noise.encode_server_hello(hello)),
         Turn(True, wire_noise.encode_client_finish(finish)),
     ]
@@ -41,7 +42,8 @@ def obfuscated(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -
     shape = entry.streams[spec.form]
     tag = mtproto.INTERMEDIATE
     openings = (
-        mtproto.build_opening(keystream.block(f"opening {draw}", 64), tag, DATA_CENTRE) for draw in itertools.count()
+        mtproto.build_opening(keystream.block(f"opening {draw}", 64), tag, DATA_CENTRE[spec.function])
+        for draw in itertools.count()
     )
     opening = next(one for one in openings if one is not None)
     up, down = mtproto.Obfuscation(opening, client=True), mtproto.Obfuscation(opening, client=False)
@@ -75,10 +77,9 @@ def control_of(script: StreamScript, keystream: Keystream) -> StreamScript:
 
 
 def _meaningless(data: bytes) -> bool:
-    """Whether nothing known begins like this: no letter of a readable protocol, no STUN, TLS, Noise or MTProto."""
-    if data[0] < 0x02 or data[0] in (0x16, 0xEF) or bytes(data[:3]).isalpha() or data[:2] in (b"WA", b"ED"):
-        return False
-    return isinstance(mtproto.parse_opening(data), Malformed)
+    """Whether nothing known begins like this: no STUN, TLS, letter (readable protocols, `WA`) or high byte (WebSocket,
+    RTP) at first, and no opening of MTProto's."""
+    return 0x18 <= data[0] < 0x40 and isinstance(mtproto.parse_opening(data), Malformed)
 
 
 def _sizes(keystream: Keystream, turns: tuple[tuple[int, int], ...]) -> list[int]:

@@ -14,6 +14,11 @@ UNASSIGNED = bytes((5, 6, 7, 9, 10, 11, 12, 13, 14, 15))
 _FIRST = bytes(UNASSIGNED[byte % len(UNASSIGNED)] for byte in range(256))
 
 
+def unassigned(byte: int) -> int:
+    """One of the first bytes that belong to no protocol, chosen by a random byte."""
+    return _FIRST[byte]
+
+
 class Draft:
     """Both sides' lines in any order; `script` sorts them and turns line numbers into indices."""
 
