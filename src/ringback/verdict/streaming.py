@@ -9,14 +9,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ringback.record import Mechanism, StreamOutcome
+from ringback.verdict.arrivals import Floats
 from ringback.verdict.finding import Finding
 
 MSS = 1448.0
 IP_HEADERS = 52.0  # bytes a segment: IPv4 and TCP with timestamps (RFC 7323)
 TCP_HEADER = 32.0
 SILENCE = 2.0  # s without a byte before the end that make a stall for good
-WINDOW = 2.0  # s over which a rate is read
+WINDOW = 2.0  # s over which the greatest rate is read
+LONG = 20  # arrivals that make a download long enough to have a rate of its own
+START = 0.15  # of a download: the burst that a limit lets through at first
 MAJORITY = 0.5
+ALIKE = 0.25  # relative spread up to which streams show one rate; loss alone spreads theirs by 0.3 to 0.8
+MIN_SHIFT = 0.02  # s
+FIRST_LATE = 1.4  # segments' time that a question of 517 bytes and one segment of answer take in a queue
+BURST_SHARE = 0.25  # of arrivals close on the one before: fewer behind a queue, more behind a policer
 
 
 def fit(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Finding:
@@ -68,7 +75,8 @@ def _cut(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Fi
         return None
     passed = np.array([_passed(s) for s in struck if _stalled(s)])
     middle = float(np.median(passed))
-    if float(np.percentile(passed, 90) - np.percentile(passed, 10)) > max(0.25 * middle, 3 * MSS):
+    low, high = np.percentile(passed, [25, 75])
+    if float(high - low) > max(0.3 * middle, 2 * MSS):
         return None
     segments = [_segments(s) for s in struck if _stalled(s)]
     data = float(np.median(segments))
@@ -102,52 +110,115 @@ def _goodput(stream: StreamOutcome) -> float:
     return stream.down_received / end
 
 
-def _plateau(stream: StreamOutcome) -> float | None:
-    """Bytes a second over the later part of a download: the greatest over windows of at least two seconds (or, for a
-    shorter one, all but its first tenth), so that neither the burst at the start nor a stall counts."""
-    at = np.array([a for a, _ in stream.arrivals])
+def _increments(stream: StreamOutcome) -> tuple[Floats, Floats]:
+    """Seconds and bytes between one arrival and the next."""
+    at = np.array([a for a, _ in stream.arrivals], dtype=float)
     got = np.array([b for _, b in stream.arrivals], dtype=float)
-    if len(at) < 4 or at[-1] - at[0] < 0.3:
+    return np.diff(at), np.diff(got)
+
+
+def _rate(stream: StreamOutcome) -> float | None:
+    """Bytes a second that came once the burst at the start was over: over halves of a longer download after its first
+    part, the median (bytes held back behind a lost segment come in a jump, which a mean would count); of a short exchange the greatest between two arrivals that are most of a segment apart, since the rest of the
+    time it waits for its own turn."""
+    seconds, got = _increments(stream)
+    if len(got) + 1 >= LONG:
+        start = int(np.searchsorted(np.cumsum(got), START * got.sum()))
+        at, total = np.cumsum(seconds[start:]), np.cumsum(got[start:])
+        half = len(at) // 2
+        return float(np.median((total[half:] - total[:-half]) / np.maximum(at[half:] - at[:-half], 1e-3)))
+    whole = got >= 0.7 * MSS
+    return float((got[whole] / np.maximum(seconds[whole], 1e-3)).max()) if whole.any() else None
+
+
+def _ceiling(stream: StreamOutcome) -> float | None:
+    """The greatest rate over two seconds after the first part; None where it was too short for that."""
+    at = np.array([a for a, _ in stream.arrivals], dtype=float)
+    got = np.array([b for _, b in stream.arrivals], dtype=float)
+    if len(at) < LONG:
         return None
-    start = min(int(np.searchsorted(got, 0.1 * got[-1])), len(at) - 3)
+    start = int(np.searchsorted(got, START * got[-1]))
     at, got = at[start:], got[start:]
-    if at[-1] - at[0] <= WINDOW:
-        return float((got[-1] - got[0]) / max(at[-1] - at[0], 1e-3))
     later = np.searchsorted(at, at + WINDOW)
     inside = later < len(at)
-    rates = (got[later[inside]] - got[inside]) / (at[later[inside]] - at[inside])
-    return float(rates.max()) if len(rates) else None
-
-
-def _longest_gap(stream: StreamOutcome) -> float:
-    at = np.array([a for a, _ in stream.arrivals])
-    return float(np.diff(at).max()) if len(at) > 1 else 0.0
+    if not inside.any():
+        return None
+    return float(((got[later[inside]] - got[inside]) / (at[later[inside]] - at[inside])).max())
 
 
 def _slowed(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Finding:
     """Slower than the others: a delay that all show alike, a rate that all come up to, or losses."""
-    usual_first = _median([_first_byte(s) for s in spared])
-    shifts = np.array([f - usual_first for s in struck if (f := _first_byte(s)) is not None])
-    slow = _median([_goodput(s) for s in struck]) < 0.7 * _median([_goodput(s) for s in spared])
-    rates = np.array([r for s in struck if (r := _plateau(s)) is not None])
-    usual_rate = _median([_plateau(s) for s in spared])
-    steady = len(rates) >= 3 and float(np.std(rates)) < 0.2 * float(np.mean(rates))
-    if len(rates) >= 3 and slow and steady and float(np.median(rates)) < 0.6 * (usual_rate or np.inf):
-        return _limited(struck, rates)
-    if len(shifts) >= 3 and _is_shift(shifts):
+    shifts = _first_byte_shifts(struck, spared)
+    if _is_delay(struck, shifts):
         return _delayed(struck, spared, shifts)
-    if slow or _share(lambda s: s.failure is not None, struck) > 1.5 * _share(lambda s: s.failure is not None, spared):
-        return Finding("loss")
+    slow = _median([_goodput(s) for s in struck]) < 0.7 * _median([_goodput(s) for s in spared])
+    rates = np.array([r for s in struck if (r := _rate(s)) is not None])
+    share = float(np.median(rates)) / max(_median([_rate(s) for s in spared]), 1.0) if len(rates) >= 3 else 1.0
+    alike = ALIKE if _share(lambda s: len(s.arrivals) >= LONG, struck) >= MAJORITY else 2 * ALIKE
+    if slow and (share < 0.7 and _spread(rates) < alike or share < 0.2 and _late_alike(shifts)):
+        return _limited(struck, rates, shifts)
+    failing, usually = (_share(lambda s: s.failure is not None, side) for side in (struck, spared))
+    if slow or failing > usually + 0.2:
+        return _lossy(struck, spared)
     return Finding("unknown")
 
 
-def _is_shift(shifts: np.ndarray) -> bool:
+def _lossy(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Finding:
+    """The loss that TCP's speed implies, to within a factor; of short exchanges nothing is said."""
+    trip = _median([s.connected for s in spared])
+    rates = [r for s in struck if len(s.arrivals) >= 4 and s.down_expected >= LONG * MSS and (r := _goodput(s)) > 0]
+    if len(rates) < 3 or trip <= 0:
+        return Finding("loss")
+    share = _implied_loss(float(np.median(rates)), trip)
+    low, high = (_implied_loss(float(np.percentile(rates, q)), trip) for q in (90, 10))
+    return Finding("loss", loss=share, loss_interval=(0.6 * min(low, share), min(1.0, 1.6 * max(high, share))))
+
+
+def _implied_loss(rate: float, trip: float) -> float:
+    """Share of segments lost at which TCP comes to `rate` bytes a second: the response function of Padhye, Firoiu,
+    Towsley and Kurose (SIGCOMM 1998, their equation 30), every segment acknowledged, timeouts of at least 0.2 s."""
+    low, high = 1e-6, 1.0
+    for _ in range(40):
+        p = (low + high) / 2
+        wait = max(0.2, 2 * trip) * min(1.0, 3 * (3 * p / 8) ** 0.5) * p * (1 + 32 * p * p)
+        if MSS / (trip * (2 * p / 3) ** 0.5 + wait) > rate:
+            low = p
+        else:
+            high = p
+    return (low + high) / 2
+
+
+def _spread(values: Floats) -> float:
+    """Relative standard deviation, from the quartiles: single stragglers do not count."""
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return float((high - low) / 1.349 / middle)
+
+
+def _first_byte_shifts(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Floats:
+    usual = _median([_first_byte(s) for s in spared])
+    return np.array([first - usual for s in struck if (first := _first_byte(s)) is not None])
+
+
+def _late_alike(shifts: Floats) -> bool:
+    if len(shifts) < 3:
+        return False
     low, middle, high = np.percentile(shifts, [10, 50, 75])
-    return bool(middle > 0.02 and low > 0.5 * middle and high - low < middle)
+    return bool(middle > MIN_SHIFT and low > 0.5 * middle and high - low < middle)
 
 
-def _delayed(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome], shifts: np.ndarray) -> Finding:
-    """One way: a first byte is two round trips after the start where the handshake is delayed as well, else one."""
+def _is_delay(struck: Sequence[StreamOutcome], shifts: Floats) -> bool:
+    """All first bytes are late alike, and what follows is not spread out: a segment comes at the heels of the one
+    before. At a limited rate it would come later by about as much as the first."""
+    if not _late_alike(shifts):
+        return False
+    middle = float(np.median(shifts))
+    heels = [float(np.mean(seconds < 0.2 * middle)) for s in struck if len(seconds := _increments(s)[0])]
+    return bool(heels) and float(np.median(heels)) >= 0.5
+
+
+def _delayed(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome], shifts: Floats) -> Finding:
+    """One way, both ways taken to be delayed alike: a first byte comes two round trips after the start where the
+    handshake is delayed as well, else one."""
     connect = _median([s.connected for s in struck]) - _median([s.connected for s in spared])
     legs = 4.0 if connect > 0.35 * float(np.median(shifts)) else 2.0
     each = 1000 * shifts / legs
@@ -156,15 +227,28 @@ def _delayed(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome], s
     return Finding("delay", delay_ms=middle, delay_ms_interval=(middle - half, middle + half))
 
 
-def _limited(struck: Sequence[StreamOutcome], rates: np.ndarray) -> Finding:
-    """A queue passes segments at an even pace; a policer loses what is too much, so that the download stalls."""
+def _limited(struck: Sequence[StreamOutcome], rates: Floats, shifts: Floats) -> Finding:
+    """Policer or queue. A queue spreads all there is, the very first question and answer too, so that the first byte is
+    late by their length; and what leaves it is evenly paced. A policer lets the first pass and has bursts."""
     pace = MSS / float(np.median(rates))
-    gaps = float(np.median([_longest_gap(s) for s in struck if s.arrivals]))
-    mechanism: Mechanism = "police" if gaps > max(0.15, 4 * pace) else "shape"
+    error = float(np.std(shifts)) / np.sqrt(len(shifts)) if len(shifts) else pace
+    late = float(np.median(shifts)) / pace if len(shifts) else 0.0
+    score = (late - FIRST_LATE * 0.35) / max(1.25 * error / pace, 0.2)
+    bursts = [float(np.mean(gaps < 0.35 * pace)) for s in struck if len(gaps := _increments(s)[0]) >= LONG]
+    if bursts:
+        score += (BURST_SHARE - float(np.median(bursts))) / 0.08
     kbps = rates * (MSS + IP_HEADERS) / MSS / 125
-    middle = float(np.percentile(kbps, 75)) if mechanism == "police" else float(np.median(kbps))
-    return Finding(mechanism, rate_kbps=middle,
-                   rate_kbps_interval=(float(kbps.min()), 1.15 * float(kbps.max())))  # fmt: skip
+    if score > 0:
+        if not bursts and late > 0:  # too short to fill a segment's gap: the first byte's lateness says it as well
+            kbps = np.maximum(kbps, FIRST_LATE / late * float(np.median(kbps)))
+        low, middle, high = np.percentile(kbps, [2.5, 50, 97.5])
+        return Finding("shape", rate_kbps=float(middle), rate_kbps_interval=(0.98 * float(low), 1.02 * float(high)))
+    # what a policer leaves unused while TCP recovers is lost: its own rate is at or above what came through
+    highest = [c for s in struck if (c := _ceiling(s)) is not None]
+    top = float(np.median(highest)) * (MSS + IP_HEADERS) / MSS / 125 if highest else 1.1 * float(kbps.max())
+    middle = float(np.percentile(kbps, 75))
+    return Finding("police", rate_kbps=middle,
+                   rate_kbps_interval=(float(np.percentile(kbps, 10)), max(top, 1.02 * middle)))  # fmt: skip
 
 
 def _median(values: Sequence[float | None]) -> float:
