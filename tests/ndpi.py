@@ -12,7 +12,11 @@ DELAY = 0.02  # seconds one way
 
 def write_capture(path: Path, script: Script, port: int, local_port: int = 40000) -> Path:
     """The exchange as both sides' packets on one wire, without loss: Ethernet, IPv4, UDP or a minimal TCP."""
-    packets = _datagrams(script, port, local_port) if isinstance(script, DatagramScript) else _stream(script, port, local_port)
+    packets = (
+        _datagrams(script, port, local_port)
+        if isinstance(script, DatagramScript)
+        else _stream(script, port, local_port)
+    )
     with path.open("wb") as file:
         writer = dpkt.pcap.Writer(file)
         for at, packet in sorted(packets, key=lambda item: item[0]):
@@ -61,7 +65,7 @@ def _stream(script: Script, port: int, local: int) -> list[tuple[float, dpkt.ip.
 
 def names(capture: Path) -> list[str]:
     """nDPI's name of each UDP or TCP flow in a capture, for example `STUN.WhatsAppCall`, longest flow first."""
-    import nfstream  # noqa: PLC0415  (heavy, and only where the marker is)
+    import nfstream
 
     flows = nfstream.NFStreamer(source=str(capture), statistical_analysis=False, n_meters=1)
     found = [(flow.bidirectional_packets, flow.application_name) for flow in flows if flow.protocol in (6, 17)]
