@@ -1,0 +1,46 @@
+"""The command line: the only room that wires the others together."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from ringback.cli.exits import Exit
+from ringback.errors import BadInput, RingbackError
+
+INTERRUPTED = 130  # 128 + SIGINT, as a shell would say it
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code of the process. tokens: default the process's arguments."""
+    from cyclopts import CycloptsError
+
+    from ringback.cli.application import build
+
+    try:
+        done = build()(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        return _fault(error, Exit.USAGE)
+    except BadInput as error:
+        return _fault(error, Exit.USAGE)
+    except RingbackError as error:
+        return _fault(error, Exit.FAULT)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away; nothing more can be said there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAULT
+    except Exception as error:
+        return _fault(error, Exit.FAULT)
+    return int(done) if isinstance(done, int) else Exit.VERDICT
+
+
+def _fault(error: Exception, code: Exit) -> int:
+    """One line for people; where it arose only on request."""
+    if os.environ.get("RINGBACK_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    said = " ".join(str(error).split())
+    known = code == Exit.USAGE or isinstance(error, RingbackError)
+    print(f"ringback: {said}" if known and said else f"ringback: {type(error).__name__}: {said}", file=sys.stderr)
+    return int(code)

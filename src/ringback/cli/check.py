@@ -1,0 +1,80 @@
+"""`ringback check`: what can be asked of it. The work is in `checking`, which is loaded when it is needed."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from ringback.cli.exits import Exit, FailOn
+from ringback.words.phrases import Language
+
+
+def check(
+    *,
+    server: str | None = None,
+    app: list[str] | None = None,
+    function: list[str] | None = None,
+    via: list[str] | None = None,
+    route: Literal["relay", "p2p"] = "relay",
+    budget_s: float | None = None,
+    quick: bool = False,
+    replay: Path | None = None,
+    dry_run: Annotated[bool, Parameter(name="--dry-run")] = False,
+    yes: bool = False,
+    json: bool = False,
+    out: Path | None = None,
+    fail_on: FailOn | None = None,
+    lang: Language | None = None,
+) -> Exit:
+    """Measure this network: do calls, messages and files of each app get through, and what gets around it.
+
+    With --server, look-alikes run beside the app's traffic to a partner, another Ringback. Without it, only what needs
+    no partner is tried: whether the messengers' own hosts answer. The first measurement asks for consent. What was
+    measured is saved in a folder that only you can read. Ctrl-C keeps what was measured so far.
+
+    Parameters
+    ----------
+    server
+        The partner's address, http://HOST:PORT or https://HOST.
+    app
+        Measure this app; may be given several times. Default: all in the catalogue.
+    function
+        text, media or voice; may be given several times. Default: all.
+    via
+        NAME=PATH: measure over this path as well what does not work directly. A path is interface:NAME (for example
+        a WireGuard interface) or socks5://HOST:PORT. May be given several times.
+    route
+        How calls go: through the app's relay, or from device to device.
+    budget_s
+        Start nothing that could not end within so many seconds. Default: 200; with --quick, no limit.
+    quick
+        Text and outgoing calls only, one round each: about 25 seconds.
+    replay
+        An exchange that `ringback trace --out` wrote: its bytes are sent in place of the app's call.
+    dry_run
+        Print what would be sent where, and send nothing.
+    yes
+        Consent for this run, without being asked.
+    json
+        One JSON record a line on standard output; words go to standard error.
+    out
+        Write the same records to this file, readable by you alone.
+    fail_on
+        interference: end with exit code 10 when any verdict is `restricted`.
+    lang
+        Language of the words. Default: from the environment.
+    """
+    from ringback.cli.checking import Answering, run
+    from ringback.cli.request import Asked
+
+    asked = Asked(
+        server=server,
+        apps=app,
+        functions=function,
+        via=via,
+        route=route,
+        quick=quick,
+        budget_s=budget_s,
+        replay=replay,
+    )
+    return run(asked, Answering(dry_run, yes, json, out, fail_on, lang))

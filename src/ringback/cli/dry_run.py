@@ -1,0 +1,186 @@
+"""What a check would send where: from the very plans, scripts and tries that it would run, without sending any."""
+
+from collections.abc import Iterator
+from random import Random
+
+import msgspec
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ringback.catalogue import Catalogue
+from ringback.cli import targets
+from ringback.cli.request import CheckRequest
+from ringback.flow import DatagramScript, Script
+from ringback.flow import tries as try_bytes
+from ringback.record import Cell, ExchangeSpec
+from ringback.trial import probe
+from ringback.trial.control import Grant, TrySpec
+from ringback.trial.plan import Planned, Sizing, cells_of, draw_round, form_plans
+from ringback.trial.session import MOST_SERIES, render
+from ringback.words import Language, load
+from ringback.words.naming import app_title
+
+UDP_HEADERS, TCP_HEADERS = 28, 40  # bytes a packet: IPv4 with UDP, with TCP
+HANDSHAKE = 7 * TCP_HEADERS  # opening and closing a connection
+MSS = 1448
+FLOWS_AT_ONCE = 24
+STAND_IN = {"udp": list(range(40_001, 40_017)), "tcp": list(range(40_001, 40_017))}
+GRANT = Grant("dry-run", bytes(32), {}, STAND_IN, "", b"")
+
+
+class Line(msgspec.Struct, frozen=True):
+    """flows and bytes at most, both directions, headers counted; seconds that one round takes, 0 for tries.
+
+    where: host name or address, or `server`, whose other ports are drawn by the server (`other`).
+    """
+
+    what: str
+    where: str
+    transport: str
+    ports: str
+    path: str
+    flows: int
+    bytes: int
+    seconds: float
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """names: looked up by the system's resolver. seconds: the most it takes."""
+
+    names: list[str]
+    lines: list[Line]
+    bytes: int
+    seconds: float
+
+
+def _cost(script: Script) -> int:
+    if isinstance(script, DatagramScript):
+        return sum(len(send.data) + UDP_HEADERS for send in (*script.near, *script.far))
+    sizes = [len(turn.data) for turn in script.turns]
+    return HANDSHAKE + sum(size + 2 * TCP_HEADERS * -(-size // MSS) for size in sizes)
+
+
+def _round_cost(planned: Planned, request: CheckRequest, catalogue: Catalogue) -> int:
+    """One exchange of each arm is rendered; the others of its arm have its size within a few per cent."""
+    replays = (msgspec.msgpack.encode(request.replay),) if request.replay else ()
+    of_arm: dict[object, tuple[ExchangeSpec, int]] = {}
+    for spec in planned.specs:
+        first, count = of_arm.get(spec.arm, (spec, 0))
+        of_arm[spec.arm] = (first, count + 1)
+    return sum(count * _cost(render(spec, GRANT.seed, replays, catalogue)) for spec, count in of_arm.values())
+
+
+def _cells(request: CheckRequest, catalogue: Catalogue) -> list[Cell]:
+    outer = [Cell(vpn, "outer", path=path) for path, vpn in request.outer.items()]
+    cells = cells_of(catalogue, request.apps, request.functions, list(request.paths), request.route)
+    return [*outer, *(cell for cell in cells if cell.direction is None or cell.direction in request.directions)]
+
+
+def _series(request: CheckRequest, function: str) -> int:
+    """How often a cell's forms run at most."""
+    return 1 if request.mode == "quick" else MOST_SERIES[function]
+
+
+def _partner_lines(request: CheckRequest, catalogue: Catalogue) -> Iterator[Line]:
+    random = Random(0)  # the plan's sizes, not its draws, are what is shown
+    for cell in _cells(request, catalogue):
+        for plan in form_plans(catalogue, cell, request.replay is not None):
+            planned = draw_round(
+                cell,
+                plan,
+                1,
+                1,
+                GRANT,
+                random,
+                Sizing(),
+                request.mode,
+                request.replay.digest if request.replay else None,
+            )
+            series = _series(request, cell.function)
+            what = " ".join(filter(None, (cell.app, cell.function, cell.direction, plan.form)))
+            other = "+other" if "port" in plan.factors else ""
+            yield Line(
+                what, "server", plan.transport, f"{plan.app_port}{other}", cell.path, series * len(planned.specs),
+                series * _round_cost(planned, request, catalogue), round(planned.seconds, 1),
+            )  # fmt: skip
+
+
+def _try_cost(spec: TrySpec) -> int:
+    """Requests, and answers taken to be as large."""
+    seed, name = bytes(32), spec.name or spec.target
+    if spec.transport == "udp":
+        asked = try_bytes.dns_query(name, seed) if spec.form == "dns" else try_bytes.ping(spec.app or "", seed, 0)
+        return 2 * spec.pings * (len(asked) + UDP_HEADERS)
+    opening = try_bytes.opening(spec.app or "", spec.function or "", spec.form, name, seed)
+    return HANDSHAKE + len(opening) + MSS + 4 * TCP_HEADERS
+
+
+def _try_lines(request: CheckRequest, catalogue: Catalogue, names: list[str]) -> Iterator[Line]:
+    resolver = targets.system_resolver()
+    specs = targets.tries(catalogue, request.apps, request.functions, {name: name for name in names}, resolver)
+    for path in request.paths:
+        alike: dict[tuple[str, str, str, int], list[TrySpec]] = {}
+        for spec in specs:
+            what = " ".join(filter(None, (spec.app or spec.kind, spec.function, spec.form)))
+            alike.setdefault((what, spec.address, spec.transport, spec.port), []).append(spec)
+        for (what, where, transport, port), same in alike.items():
+            yield Line(what, where, transport, str(port), path, len(same), sum(map(_try_cost, same)), 0.0)
+
+
+def plan(request: CheckRequest, catalogue: Catalogue) -> Plan:
+    names = targets.names_to_resolve(catalogue, request.apps, request.functions)
+    lines = list(_try_lines(request, catalogue, names))
+    flows = sum(line.flows for line in lines)
+    seconds = 0.05 * flows / len(request.paths) + 4.0
+    if request.server is not None:
+        train = 2 * probe.TRAIN * (probe.SIZE + UDP_HEADERS)
+        lines.append(Line("link", "server", "udp", "other", "direct", 1, train, 2.0))
+        rounds = list(_partner_lines(request, catalogue))
+        lines += rounds
+        worth = {
+            cell.function: 1 if request.mode == "quick" else MOST_SERIES[cell.function]
+            for cell in _cells(request, catalogue)
+        }
+        of = [(line.seconds * worth[_function(line)], _function(line)) for line in rounds]
+        calls = sum(s for s, function in of if function in ("voice", "outer"))
+        media = max((s for s, function in of if function == "media"), default=0.0)
+        text = max((s for s, function in of if function == "text"), default=0.0)
+        seconds += max(calls + media, text)
+    if request.budget_s is not None:
+        seconds = min(seconds, request.budget_s)
+    return Plan(names, lines, sum(line.bytes for line in lines), round(seconds, 1))
+
+
+def _function(line: Line) -> str:
+    return line.what.split()[1]
+
+
+def told(made: Plan, request: CheckRequest, language: Language) -> RenderableType:
+    """The plan for people."""
+    phrases = load(language)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold underline")
+    for key in ("row_what", "row_where"):
+        table.add_column(phrases.say(f"dry_run.{key}"), overflow="fold")
+    for key in ("row_flows", "row_bytes"):
+        table.add_column(phrases.say(f"dry_run.{key}"), justify="right", no_wrap=True)
+    for line in made.lines:
+        first, _, rest = line.what.partition(" ")
+        over = "" if line.path == "direct" else f" ({line.path})"
+        where = request.server if line.where == "server" and request.server else line.where
+        table.add_row(
+            f"{app_title(first)} {rest}{over}".strip(),
+            f"{where} {line.transport}/{line.ports}",
+            phrases.number(line.flows),
+            phrases.number(line.bytes),
+        )
+    blocks: list[RenderableType] = [
+        Text(phrases.say("dry_run.heading"), style="bold"),
+        Text(phrases.say("dry_run.names", names=", ".join(made.names))),
+    ]
+    if request.server is not None:
+        blocks.append(Text(phrases.say("dry_run.control", url=request.server)))
+    total = phrases.say(
+        "dry_run.total", bytes=phrases.amount(made.bytes), seconds=phrases.number(made.seconds), flows=FLOWS_AT_ONCE
+    )
+    return Group(*blocks, Text(), table, Text(), Text(total, style="bold"))

@@ -1,0 +1,103 @@
+"""`ringback lab`: the emulated country, its scenarios, and what Ringback says of them beside the truth."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cyclopts import App
+from rich.text import Text
+
+from ringback.cli import exits, speech
+from ringback.cli.exits import Exit, FailOn
+from ringback.cli.progress import progress
+from ringback.record import Measurement, NetworkRecord
+from ringback.words import Language, load, table
+
+lab = App(name="lab", help="An emulated operator with known truth: list the scenarios, run one.")
+
+
+@lab.command(name="list")
+def list_scenarios(*, json: bool = False) -> Exit:
+    """List the scenarios that come along; any other is given by its path.
+
+    Parameters
+    ----------
+    json
+        One JSON object a line: name, networks, participants.
+    """
+    from ringback.lab import scenario
+
+    with speech.Records(json, None) as records:
+        for name in scenario.shipped():
+            loaded = scenario.load(name)
+            people = sum(network.participants for network in loaded.networks)
+            records.write({"name": name, "networks": len(loaded.networks), "participants": people})
+            if not json:
+                print(name)
+    return Exit.VERDICT
+
+
+@lab.command
+def run(
+    scenario: str,
+    *,
+    seed: int | None = None,
+    json: bool = False,
+    out: Path | None = None,
+    fail_on: FailOn | None = None,
+    lang: Language | None = None,
+) -> Exit:
+    """Run a scenario in virtual time: every participant's measurements, each with its truth.
+
+    The same scenario and seed give the same records. Ctrl-C keeps the records printed so far.
+
+    Parameters
+    ----------
+    scenario
+        The name of a scenario that comes along (`ringback lab list`), or a path.
+    seed
+        Fixes every random choice. Default: the scenario's own.
+    json
+        One JSON record a line on standard output; words go to standard error.
+    out
+        Write the same records to this file, readable by you alone.
+    fail_on
+        interference: end with exit code 10 when any verdict is `restricted`.
+    lang
+        Language of the words. Default: from the environment.
+    """
+    from ringback.lab.run import run_sim
+    from ringback.lab.scenario import load as load_scenario
+
+    language = speech.language(lang)
+    loaded = load_scenario(scenario)
+    title = load(language).say("progress.lab", scenario=loaded.name)
+    seen: list[Measurement] = []
+    with speech.Records(json, out) as records, progress(title) as report:
+        try:
+            for measurements, network in _participants(run_sim(loaded, seed=seed, progress=report), records, seen):
+                _tell(measurements, network, json, language)
+        except KeyboardInterrupt:
+            print(load(language).say("progress.interrupted"), file=sys.stderr)
+    return exits.of_measurements(seen, fail_on)
+
+
+def _participants(
+    rows: Iterator[Measurement | NetworkRecord], records: speech.Records, seen: list[Measurement]
+) -> Iterator[tuple[list[Measurement], NetworkRecord]]:
+    """Writes each record as it comes; hands over a participant's when its closing line has come."""
+    own: list[Measurement] = []
+    for row in rows:
+        records.write(row)
+        if isinstance(row, Measurement):
+            seen.append(row)
+            own.append(row)
+        else:
+            yield own, row
+            own = []
+
+
+def _tell(measurements: Sequence[Measurement], network: NetworkRecord, json: bool, language: Language) -> None:
+    console = speech.console(json)
+    console.rule(Text(f"{network.network} #{network.participant}"), align="left", style="dim")
+    console.print(table(measurements, network, language), Text())

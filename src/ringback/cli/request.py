@@ -1,0 +1,103 @@
+"""What `check` was asked to measure, read and refused before anything is sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ringback.catalogue import Catalogue
+from ringback.cli.tunnels import protocol
+from ringback.errors import BadInput
+from ringback.flow import Replay
+from ringback.net import Interface, PathBinding, parse_path
+from ringback.net.control import parse_server
+
+FUNCTIONS = ("text", "media", "voice")
+DEFAULT_BUDGET_S = 200.0
+Mode = Literal["default", "quick"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The options of `ringback check` that say what to measure, as they were typed; None where not given."""
+
+    server: str | None = None
+    apps: Sequence[str] | None = None
+    functions: Sequence[str] | None = None
+    via: Sequence[str] | None = None
+    route: Literal["relay", "p2p"] = "relay"
+    quick: bool = False
+    budget_s: float | None = None
+    replay: Path | None = None
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """paths: by name, the direct one first. outer: path name to outer protocol, where known. directions: of calls."""
+
+    apps: tuple[str, ...]
+    functions: tuple[str, ...]
+    directions: tuple[str, ...]
+    paths: dict[str, PathBinding]
+    outer: dict[str, str]
+    server: str | None
+    route: Literal["relay", "p2p"]
+    mode: Mode
+    budget_s: float | None
+    replay: Replay | None
+
+
+def _known(kind: str, asked: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
+    for name in asked or ():
+        if name not in known:
+            raise BadInput(f"no such {kind}: {name}; there are {', '.join(known)}", f"--{kind}")
+    return tuple(dict.fromkeys(asked or known))
+
+
+def _paths(via: Sequence[str] | None) -> dict[str, PathBinding]:
+    paths: dict[str, PathBinding] = {"direct": parse_path("direct")}
+    for each in via or ():
+        name, equals, path = each.partition("=")
+        if not equals or not name:
+            raise BadInput("is NAME=PATH, for example vpn=interface:wg0", f"--via {each}")
+        if name in paths:
+            raise BadInput(f"the name {name} is taken", f"--via {each}")
+        paths[name] = parse_path(path)
+    return paths
+
+
+def read_replay(file: Path) -> Replay:
+    """An exchange that `trace --out` wrote. Raises BadInput for a file that holds none."""
+    try:
+        return msgspec.msgpack.decode(file.read_bytes(), type=Replay)
+    except OSError as error:
+        raise BadInput(f"can't be read: {error.strerror}", str(file)) from error
+    except msgspec.MsgspecError as error:
+        raise BadInput("holds no exchange written by ringback trace --out", str(file)) from error
+
+
+def read_request(catalogue: Catalogue, asked: Asked) -> CheckRequest:
+    """Raises BadInput, naming the option. Quick: text and outgoing calls, unless functions were named."""
+    if asked.server is not None:
+        parse_server(asked.server)
+    if asked.budget_s is not None and not asked.budget_s > 0:
+        raise BadInput("is a number of seconds above 0", "--budget-s")
+    if asked.replay is not None and asked.server is None:
+        raise BadInput("needs a partner: give --server as well", "--replay")
+    paths = _paths(asked.via)
+    spoken = {name: protocol(path.name) for name, path in paths.items() if isinstance(path, Interface)}
+    chosen = asked.functions or (["text", "voice"] if asked.quick else None)
+    return CheckRequest(
+        apps=_known("app", asked.apps, tuple(catalogue.apps)),
+        functions=_known("function", chosen, FUNCTIONS),
+        directions=("outgoing",) if asked.quick else ("outgoing", "incoming"),
+        paths=paths,
+        outer={name: speaks for name, speaks in spoken.items() if speaks is not None and speaks in catalogue.vpns},
+        server=asked.server,
+        route=asked.route,
+        mode="quick" if asked.quick else "default",
+        budget_s=asked.budget_s if asked.budget_s is not None else (None if asked.quick else DEFAULT_BUDGET_S),
+        replay=read_replay(asked.replay) if asked.replay is not None else None,
+    )

@@ -1,0 +1,48 @@
+"""`ringback serve`: the other half of the measurements."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from ringback.cli.exits import Exit
+from ringback.cli.folders import data_folder
+from ringback.errors import Unavailable
+
+
+def serve(*, data: Path | None = None, host: str = "0.0.0.0", port: int = 8080) -> Exit:
+    """Be the partner of other people's measurements, until Ctrl-C.
+
+    Listens for requests by HTTP on one port, and for exchanges on the ports that the messengers use; where one of those
+    can't be had (below 1024 without the right to, or in use) another is taken and said.
+
+    Parameters
+    ----------
+    data
+        The folder of the server's key. Default: the user's data folder.
+    host
+        The address to listen on.
+    port
+        The port for HTTP.
+    """
+    try:
+        from ringback.peer import Serving
+        from ringback.peer import serve as run
+    except ImportError as error:
+        raise Unavailable(f"{error.name} is not installed", "pip install 'ringback[observatory]'") from error
+
+    def ready(serving: Serving) -> None:
+        for moved in serving.moved:
+            print(f"port moved: {moved}", file=sys.stderr)
+        print(f"http://{serving.address}:{serving.port}", flush=True)
+        print("Ctrl-C stops it.", file=sys.stderr)
+
+    async def until_told() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        await run(data if data is not None else data_folder(), host, port, ready, stop)
+
+    asyncio.run(until_told())
+    return Exit.VERDICT

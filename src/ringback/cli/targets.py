@@ -1,0 +1,87 @@
+"""What a check tries on the real network: names, their addresses, and the hosts that belong to no messenger."""
+
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from ringback.catalogue import Catalogue
+from ringback.trial.contrast import targets as app_targets
+from ringback.trial.control import TrySpec
+
+RESOLVER_FILE = Path("/etc/resolv.conf")
+PATIENCE_S = 6.0
+NEUTRAL_PINGS = 5
+FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+
+
+def names_to_resolve(catalogue: Catalogue, apps: Sequence[str], functions: Sequence[str]) -> list[str]:
+    """Host names behind the tries, each once."""
+    names: list[str] = []
+    for app in apps:
+        for function in functions:
+            entry = catalogue.apps[app].functions.get(function)
+            if entry is None:
+                continue
+            if function == "voice":
+                names += () if entry.addresses else entry.names
+            else:
+                names += [entry.name_of.get(form, entry.names[0]) for form in entry.forms]
+    names += [host.name for host in catalogue.neutral_hosts]
+    names += catalogue.sites
+    return list(dict.fromkeys(names))
+
+
+async def resolve(names: Sequence[str], family: str) -> dict[str, str]:
+    """First address of each name by the system's resolver; what does not resolve in time is left out."""
+    loop = asyncio.get_running_loop()
+
+    async def one(name: str) -> tuple[str, str] | None:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                found = await loop.getaddrinfo(name, None, family=FAMILIES[family], type=socket.SOCK_STREAM)
+        except (OSError, TimeoutError, UnicodeError):
+            return None
+        return name, str(found[0][4][0])
+
+    return dict(pair for pair in await asyncio.gather(*map(one, names)) if pair is not None)
+
+
+def system_resolver(file: Path = RESOLVER_FILE) -> str | None:
+    """The first name server of resolv.conf(5)."""
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, ValueError):
+        return None
+    servers = [fields[1] for fields in map(str.split, lines) if len(fields) > 1 and fields[0] == "nameserver"]
+    return servers[0].partition("%")[0] if servers else None
+
+
+def tries(
+    catalogue: Catalogue,
+    apps: Sequence[str],
+    functions: Sequence[str],
+    addresses: Mapping[str, str],
+    resolver: str | None,
+) -> list[TrySpec]:
+    """Everything that a check tries. addresses: by host name."""
+
+    def relays(app: str) -> list[str]:
+        entry = catalogue.apps[app].functions["voice"]
+        return list(entry.addresses) or [addresses[name] for name in entry.names if name in addresses]
+
+    own = app_targets(catalogue, apps, functions, addresses.get, relays, (), catalogue.sites, resolver)
+    # Names of the real network have many addresses, and which of them comes differs by place and minute.
+    found = [msgspec.structs.replace(spec, expect=None) for spec in own]
+    for host in catalogue.neutral_hosts:
+        if host.name in addresses:
+            pings = NEUTRAL_PINGS if host.transport == "udp" else 1
+            found.append(
+                TrySpec(
+                    "neutral", host.name, addresses[host.name], host.port, host.transport, host.form,
+                    name=host.name, pings=pings,
+                )
+            )  # fmt: skip
+    return found
