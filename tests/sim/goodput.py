@@ -3,8 +3,9 @@
     python -m tests.sim.goodput [SEEDS]
 
 A download of `size` bytes from the peer over 40 ms, without jitter, link far from full; loss in both directions, or a
-policer on the data's way. Goodput counts from the connection's first packet to the last byte. The kernel's column are
-the lab's facts (Linux 6.18, cubic); loss there was independent.
+policer on the data's way. Goodput counts from the connection's first packet to the last byte. The kernel's column is
+what was seen once in the lab (Linux 6.18, cubic; sizes not recorded but for the first and the last);
+`tests/lab/kernel_goodput.py` measures both on the same path.
 """
 
 import sys

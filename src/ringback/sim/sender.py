@@ -16,7 +16,7 @@ MIN_RTO = 0.2  # s, Linux; RFC 6298 has 1 s
 MAX_RTO = 120.0  # s
 DUPLICATES = 3  # segments that arrived later before one counts as lost at once
 MAX_TRIES = 15  # Linux, tcp_retries2
-TRIM = 1 << 18  # sent bytes after which the buffer is cut
+TRIM = 1 << 18  # sent bytes after which the buffer is cut (and once all are sent): segments keep their own
 
 Sack = tuple[tuple[int, int], ...]
 
@@ -334,7 +334,7 @@ class Sender:
             return False
         data = bytes(self._buffer[at : at + size])
         self._at = at + size
-        if self._at > TRIM:
+        if self._at > TRIM or self._at == len(self._buffer):
             del self._buffer[: self._at]
             self._at = 0
         if fin:
