@@ -1,5 +1,6 @@
 """A datagram exchange while it is written, and its control: the same sizes at the same times in meaningless bytes."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from ringback.flow.keystream import Keystream
@@ -50,18 +51,16 @@ class Draft:
         near, far = self.near, self.far
         near.sort()
         far.sort()
-        near_index = {line[1]: i for i, line in enumerate(near) if line[0] < seconds}
-        far_index = {line[1]: i for i, line in enumerate(far) if line[0] < seconds}
         # A reply is expected no sooner than its request, so what is cut is a tail of each side, replies included.
-        return DatagramScript(
-            tuple([Send(at, data, _released(far_index, after)) for at, _, data, after in near[: len(near_index)]]),
-            tuple([Send(at, data, _released(near_index, after)) for at, _, data, after in far[: len(far_index)]]),
-            seconds,
-        )
+        near = near[: bisect_left(near, (seconds,))]
+        far = far[: bisect_left(far, (seconds,))]
+        return DatagramScript(_sends(near, far), _sends(far, near), seconds)
 
 
-def _released(index: dict[int, int], after: int) -> int | None:
-    return None if after < 0 else index[after]
+def _sends(lines: list[Line], others: list[Line]) -> tuple[Send, ...]:
+    index: dict[int, int | None] = {line[1]: i for i, line in enumerate(others)}
+    index[-1] = None
+    return tuple([Send(at, data, index[after]) for at, _, data, after in lines])
 
 
 def control_of(script: DatagramScript, keystream: Keystream) -> DatagramScript:

@@ -11,7 +11,6 @@ from ringback.catalogue import CallShape
 from ringback.flow.draft import Draft
 from ringback.flow.keystream import Keystream
 
-_COUNTERS = struct.Struct(">HI")
 SPURT = 8  # packets that speak or are silent together: about half a second
 
 
@@ -24,10 +23,12 @@ def lengths(shape: CallShape, keystream: Keystream, label: str, count: int) -> t
     """Datagram sizes of `count` media packets, and which of them are silence. The first spurt always speaks."""
     sizes = keystream.sizes(f"{label} sizes", count, *shape.media_bytes)
     limit = round(shape.silence_share * 256)
+    if not limit:
+        return sizes, [False] * count
     spurts = [byte < limit for byte in keystream.block(f"{label} spurts", count // SPURT + 1)]
     spurts[0] = False
-    quiet = [spurts[i // SPURT] for i in range(count)]
-    return [shape.silence_bytes if q else size for size, q in zip(sizes, quiet, strict=True)], quiet
+    quiet = [silent for silent in spurts for _ in range(SPURT)][:count]
+    return [shape.silence_bytes if silent else size for size, silent in zip(sizes, quiet, strict=True)], quiet
 
 
 def speak(
@@ -55,14 +56,22 @@ def speak(
     body = keystream.block(f"{label} bodies", sum(sizes))
     first = keystream.block(f"{label} counters", 6)
     sequence, stamp = int.from_bytes(first[:2], "big") >> 1, int.from_bytes(first[2:], "big") >> 1
-    pack = _COUNTERS.pack
-    head, tail, silent_tail = header[:2], header[8:], (quiet_header or header)[8:]
+    rest, silent_rest = header[8:], (quiet_header or header)[8:]
+    speech, silence = (struct.Struct(f">2sHI{len(r)}s").pack for r in (rest, silent_rest))
+    head, over, silent_over = header[:2], 8 + len(rest), 8 + len(silent_rest)
+    if channel is not None:
+        sizes = [size - 4 for size in sizes]
     packets, at = [], 0
-    for i, size in enumerate(sizes if channel is None else [size - 4 for size in sizes]):
-        rest = silent_tail if quiet[i] else tail
-        end = at + size - 8 - len(rest)
-        packets.append(head + pack(sequence + i & 0xFFFF, stamp + i * clock & 0xFFFFFFFF) + rest + body[at:end])
+    for size, silent in zip(sizes, quiet, strict=True):
+        if silent:
+            end = at + size - silent_over
+            packets.append(silence(head, sequence & 0xFFFF, stamp & 0xFFFFFFFF, silent_rest) + body[at:end])
+        else:
+            end = at + size - over
+            packets.append(speech(head, sequence & 0xFFFF, stamp & 0xFFFFFFFF, rest) + body[at:end])
         at = end
+        sequence += 1
+        stamp += clock
     if channel is not None:
         frame = struct.Struct(">HH").pack
         packets = [frame(channel, len(packet)) + packet for packet in packets]
