@@ -6,11 +6,13 @@ Between rounds only finished rounds' e-values are seen; within a round, label-bl
 from collections.abc import Mapping, Sequence
 
 from ringback.flow import FormPlan
-from ringback.record import Cell, ExchangeRecord, Outcome, Round
+from ringback.record import Cell, ExchangeRecord, Outcome, Round, StreamOutcome
 from ringback.trial.plan import Planned
 from ringback.verdict.evidence import CellEvidence, RoundEvidence, combine, round_evidence
 
 ENOUGH_WORKING = 100.0
+DEAD_STRETCH = 0.6  # seconds without any packet
+DEAD_SHARE = 0.1  # of an arm's exchanges that may still show one
 PATCHY = "loss-third"  # the one harm that needs a second round, but not a long one
 
 
@@ -40,10 +42,20 @@ class CellTrial:
 
     @property
     def wants_more(self) -> bool:
-        return not self.decided and self.series < self.most_rounds and self.lost < 2
+        if self.decided or self.lost >= 2 or (self.series >= 2 and self._silent):
+            return False
+        return self.series < self.most_rounds
+
+    @property
+    def _silent(self) -> bool:
+        """Whether nothing at all came through in any round: more rounds of silence say no more."""
+        return all(not _passed(x.outcome, 0.0) for each in self.rounds for x in each.exchanges)
 
     def would_accuse(self, unfinished: Round) -> bool:
-        """Whether the evidence with this round, read as far as it is, already accuses."""
+        """Whether the evidence with this round, read as far as it is, already accuses, and no more is to be learnt
+        from it: what is struck is dead. Otherwise the round goes on, for the mechanism's sake."""
+        if unfinished.read_to is None or not _stone_dead(unfinished, unfinished.read_to):
+            return False
         return combine([*self._weighed, round_evidence(unfinished, working=False)]).e_value >= self.threshold
 
     @property
@@ -62,6 +74,28 @@ class CellTrial:
 
     def weigh(self) -> None:
         self.evidence = combine(self._weighed)
+
+
+def _passed(outcome: Outcome, after: float) -> bool:
+    """Whether any packet or byte came through later than `after` seconds into the exchange."""
+    if isinstance(outcome, StreamOutcome):
+        return outcome.connected is not None
+    return any(
+        at is not None and scheduled >= after
+        for lane in (outcome.outward, outcome.inward)
+        for at, scheduled in zip(lane.received, lane.scheduled, strict=True)
+    )
+
+
+def _stone_dead(each: Round, read_to: float) -> bool:
+    """Whether one arm of a factor lets nothing through any more in the last stretch that was read."""
+    late = read_to - DEAD_STRETCH
+    for value in ("original", "control"):
+        struck = [x.outcome for x in each.exchanges if x.spec.arm.payload == value]
+        if sum(_passed(outcome, late) for outcome in struck) <= DEAD_SHARE * len(struck):
+            return True
+    struck = [x.outcome for x in each.exchanges if x.spec.arm.port == "app"]
+    return sum(_passed(outcome, late) for outcome in struck) <= DEAD_SHARE * len(struck)
 
 
 def reveal(

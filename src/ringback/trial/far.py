@@ -15,6 +15,7 @@ from ringback.flow.script import DatagramScript, Script
 from ringback.record import ExchangeSpec
 from ringback.trial import control
 from ringback.trial.datagrams import FarDatagram
+from ringback.trial.openers import Openers
 from ringback.trial.seam import Accepted, Close, Command, Delivered, Ended, Event, Flow, Received, Sent
 from ringback.trial.streams import OPENING, FarStream
 from ringback.trial.tries import TryRun
@@ -75,8 +76,7 @@ class FarEnd:
         self._settings = settings
         self._render = render
         self._sessions: dict[str, _Session] = {}
-        self._openers: dict[bytes, tuple[_Round, FarDatagram, int]] = {}
-        self._stream_openers: dict[bytes, tuple[_Round, FarStream]] = {}
+        self._openers: Openers[_Round] = Openers()
         self._flows: dict[Flow, FarDatagram] = {}
         self._stream_flows: dict[Flow, FarStream | bytearray] = {}
         self._stream_ports: dict[Flow, int] = {}
@@ -153,10 +153,9 @@ class FarEnd:
                 opened.streams[spec.number] = FarStream(spec.number, spec.port, script)
         session.rounds[request.number] = opened
         for half in opened.datagrams.values():
-            for i, send in enumerate(half.script.near):
-                self._openers[send.data] = (opened, half, i)
+            self._openers.add_datagram(opened, half)
         for stream in opened.streams.values():
-            self._stream_openers[stream.opening] = (opened, stream)
+            self._openers.add_stream(opened, stream)
         return control.Done()
 
     def _outcome(self, body: bytes, source: str, now: float) -> control.FarRound:
@@ -167,7 +166,7 @@ class FarEnd:
             raise BadInput(f"no round {request.number}", "outcome.number")
         exchanges = [_datagram_record(half) for half in opened.datagrams.values()]
         exchanges += [
-            control.FarExchange(stream.number, stream.anchor, up_received=stream.got)
+            control.FarExchange(stream.number, stream.anchor, corrupted=int(stream.changed), up_received=stream.got)
             for stream in opened.streams.values()
         ]
         digest = hashlib.sha256(msgspec.msgpack.encode(exchanges)).digest()
@@ -222,14 +221,13 @@ class FarEnd:
     def _forget(self, opened: _Round) -> None:
         opened.session.rounds.pop(opened.number, None)
         for half in opened.datagrams.values():
-            for send in half.script.near:
-                self._openers.pop(send.data, None)
+            self._openers.drop_datagram(half)
             self._running.pop(id(half), None)
             if half.flow is not None:
                 self._flows.pop(half.flow, None)
                 self._outbox.append(Close(half.flow))
         for stream in opened.streams.values():
-            self._stream_openers.pop(stream.opening, None)
+            self._openers.drop_stream(stream)
             if stream.flow is not None and self._stream_flows.pop(stream.flow, None) is not None:
                 self._stream_ports.pop(stream.flow, None)
                 self._outbox.append(Close(stream.flow))
@@ -275,11 +273,12 @@ class FarEnd:
         return self._try_event(event, now)
 
     def _receive(self, event: Received) -> Sequence[Command]:
-        found = self._openers.get(event.data)
+        found = self._openers.packet(event.data)
         half = self._flows.get(event.flow)
         if found is None:
-            if half is not None:
-                half.foreign(len(event.data))
+            changed = half or self._openers.resembling(event.data)
+            if changed is not None and changed.port == event.flow[0]:  # type: ignore[index]
+                changed.foreign(len(event.data))
             return ()
         opened, expected, i = found
         local, remote = event.flow[0], event.flow[1]  # type: ignore[index]
@@ -297,18 +296,19 @@ class FarEnd:
     def _deliver(self, event: Delivered) -> Sequence[Command]:
         half = self._stream_flows[event.flow]
         if isinstance(half, FarStream):
-            return half.deliver(len(event.data))
+            return half.deliver(event.data)
         half += event.data
         if len(half) < OPENING:
             return ()
-        found = self._stream_openers.get(bytes(half[:OPENING]))
+        received = bytes(half)
+        found = self._openers.stream(received)
         if found is None or found[1].flow is not None or found[1].port != self._stream_ports[event.flow]:
             del self._stream_flows[event.flow], self._stream_ports[event.flow]
             return (Close(event.flow, reset=True),)
         stream = found[1]
         stream.begin(event.flow, event.at)
         self._stream_flows[event.flow] = stream
-        return stream.deliver(len(half))
+        return stream.deliver(received)
 
     def _try_event(self, event: Event, now: float) -> Sequence[Command]:
         for run in self._tries:
@@ -348,7 +348,7 @@ class FarEnd:
 
 def _datagram_record(half: FarDatagram) -> control.FarExchange:
     if half.anchor is None:
-        return control.FarExchange(half.number, None)
+        return control.FarExchange(half.number, None, corrupted=half.corrupted)
     near = [half.anchor + send.at for send in half.script.near]
     far = [half.anchor + send.at for send in half.script.far]
     return control.FarExchange(

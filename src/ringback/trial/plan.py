@@ -98,7 +98,7 @@ def draw_round(
     replay: str | None = None,
     short: bool = False,
 ) -> Planned:
-    """One round of `plan.form`. Exchange numbers run from first_exchange in start order. short: calls of half length."""
+    """One round of `plan.form`. Exchange numbers run from first_exchange in start order. short: half-length calls."""
     voice = plan.transport == "udp" and plan.form != "dns"
     per_arm = size.per_arm if voice else (3 if mode == "quick" else PER_ARM)
     ports = ("app", "other") if "port" in plan.factors else ("app",)

@@ -159,6 +159,7 @@ class Running:
                     _merge(outcome, exchange, f"{where}, exchange {number}")
                 else:
                     outcome.up_received = exchange.up_received
+                    outcome.unexpected = outcome.unexpected or exchange.corrupted > 0
             merged[number] = outcome
         return merged
 
@@ -166,7 +167,7 @@ class Running:
 def _merge(outcome: DatagramOutcome, exchange: FarExchange, where: str) -> None:
     outward, inward = outcome.outward, outcome.inward
     outward.duplicates, outward.corrupted = exchange.duplicates, exchange.corrupted
-    if exchange.anchor is None:
+    if exchange.anchor is None:  # nothing that counts as arrived ever came
         return
     anchor = exchange.anchor
     outward.received = unpack(exchange.received, [anchor + at for at in outward.scheduled], where)

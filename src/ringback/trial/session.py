@@ -243,9 +243,7 @@ class Session:
         return self._settle(commands, now)
 
     def _schedule(self) -> None:
-        self.wake_at = min(
-            (at for activity in self._activities if (at := activity.wake_at) is not None), default=None
-        )
+        self.wake_at = min((at for activity in self._activities if (at := activity.wake_at) is not None), default=None)
 
     # -- what runs next -------------------------------------------------------------------------------------------
 

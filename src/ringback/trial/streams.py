@@ -118,6 +118,8 @@ class FarStream:
         self.turn = 0
         self.got = 0
         self.pending = 0
+        self.changed = False  # bytes came that are not the script's
+        self._expected = b"".join(turn.data for turn in script.turns if turn.by_near)
 
     @property
     def opening(self) -> bytes:
@@ -128,9 +130,12 @@ class FarStream:
         self.pending = len(self.script.turns[0].data)
         self.turn = 1
 
-    def deliver(self, size: int) -> Sequence[Command]:
-        self.got += size
-        self.pending -= size
+    def deliver(self, data: bytes) -> Sequence[Command]:
+        """Bytes changed on the way count as received, and the exchange goes on: what follows shows how far."""
+        if self._expected[self.got : self.got + len(data)] != data:
+            self.changed = True
+        self.got += len(data)
+        self.pending -= len(data)
         commands: list[Command] = []
         turns = self.script.turns
         while self.pending <= 0 and self.turn < len(turns):
