@@ -9,6 +9,27 @@ LAST_PORT = 65535
 Inside = tuple[int, str, int]
 
 
+def readdressed(packet: Packet, src: str, sport: int, dst: str, dport: int) -> Packet:
+    """A copy with other ends; every packet behind a NAT pays for it, so it does not go through `copy`."""
+    return Packet(
+        packet.proto,
+        src,
+        sport,
+        dst,
+        dport,
+        packet.payload,
+        packet.size,
+        packet.ttl,
+        packet.seq,
+        packet.ack,
+        packet.flags,
+        packet.window,
+        packet.sack,
+        packet.quoted,
+        packet.raw,
+    )
+
+
 class Nat:
     """Rewrites packets to and from one public address. Ports are handed out upwards from `first`, once each."""
 
@@ -31,7 +52,7 @@ class Nat:
             port = self._outside[key] = self._next
             self._inside[packet.proto, port] = key[1:]
             self._next = FIRST_PORT if self._next == LAST_PORT else self._next + 1
-        return packet.copy(src=self.public, sport=port)
+        return readdressed(packet, self.public, port, packet.dst, packet.dport)
 
     def inward(self, packet: Packet) -> Packet | None:
         """The packet as the inside sees it; None where no mapping leads inside."""
@@ -43,7 +64,7 @@ class Nat:
         inside = self._inside.get((packet.proto, packet.dport))
         if inside is None:
             return None
-        return packet.copy(dst=inside[0], dport=inside[1])
+        return readdressed(packet, packet.src, packet.sport, *inside)
 
     def _quoted_inside_to_outside(self, cause: Packet) -> Packet | None:
         port = self._outside.get((cause.proto, cause.dst, cause.dport))

@@ -1,6 +1,7 @@
 """A VPN path at work: the participant's end wraps, the exit's end releases, and back."""
 
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,13 @@ from ringback.sim.way import Way
 
 RETRY_S = 5.0  # WireGuard's REKEY_TIMEOUT, whitepaper section 6.1
 LOCAL_PORTS = (20_000, 60_000)
+
+
+class _Carried(NamedTuple):
+    """What an outer packet carries, and the payload that it must still have where it is released."""
+
+    inner: Packet
+    payload: bytes
 
 
 class TunnelEnds:
@@ -64,8 +72,8 @@ class TunnelEnds:
     def near_arrive(self, outer: Packet) -> None:
         if outer.proto != UDP or outer.dport != self._port or outer.src != self._tunnel.exit:
             return  # among them ICMP errors for outer packets, which WireGuard ignores
-        if isinstance(outer.raw, Packet):
-            inner = self._released(outer)
+        if isinstance(outer.raw, _Carried):
+            inner = _released(outer, outer.raw)
             if inner is not None:
                 self._near(inner)
         elif not self._established and outer.payload == self._tunnel.response:
@@ -78,8 +86,8 @@ class TunnelEnds:
     def far_arrive(self, outer: Packet) -> None:
         if outer.proto != UDP or outer.dst != self._tunnel.exit or outer.dport != self._tunnel.port:
             return
-        if isinstance(outer.raw, Packet):
-            inner = self._released(outer)
+        if isinstance(outer.raw, _Carried):
+            inner = _released(outer, outer.raw)
             if inner is not None and (translated := self._nat.outward(inner)) is not None:
                 self._clock.at(self._clock.now + self._onward_s, self._far, translated)
         elif outer.payload == self._tunnel.initiation:
@@ -107,11 +115,10 @@ class TunnelEnds:
     def _outer(self, payload: bytes, inner: Packet | None, out: bool) -> Packet:
         exit, port = self._tunnel.exit, self._tunnel.port
         ends = (self._participant, self._port, exit, port) if out else (exit, port, self._participant, self._port)
-        carried = None if inner is None else inner.copy(raw=payload)  # what the outer packet must still look like
+        carried = None if inner is None else _Carried(inner, payload)
         return Packet(UDP, *ends, payload, IPV4_HEADER + UDP_HEADER + len(payload), raw=carried)
 
-    @staticmethod
-    def _released(outer: Packet) -> Packet | None:
-        """The inner packet, or None where the outer one was changed on its way: authentication fails."""
-        inner = outer.raw
-        return inner if isinstance(inner, Packet) and inner.raw == outer.payload else None
+
+def _released(outer: Packet, carried: _Carried) -> Packet | None:
+    """The inner packet, or None where the outer one was changed on its way: authentication fails."""
+    return carried.inner if carried.payload == outer.payload else None
