@@ -204,6 +204,22 @@ def test_text_that_is_left_alone_works() -> None:
     assert verdict.status == "working"
 
 
+def test_text_whose_names_cannot_be_asked_for_is_impaired_by_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Effect, "strikes", lambda self, arm, rng: self.drop)
+    verdict = judge(TEXT, text_rounds(dns=Effect(trigger="none", drop=True)), HEALTHY, CONTEXT)
+    assert (verdict.status, verdict.trigger, verdict.mechanism) == ("impaired", "transport", "drop")
+
+
+def test_text_that_often_fails_for_controls_too_is_impaired() -> None:
+    rounds = text_rounds()
+    for each in rounds:
+        for i, exchange in enumerate(each.exchanges):
+            if i % 2 and each.form != "dns":
+                exchange.outcome.failure = "generic_timeout_error"  # type: ignore[union-attr]
+    verdict = judge(TEXT, rounds, HEALTHY, CONTEXT)
+    assert (verdict.status, verdict.trigger, verdict.mechanism) == ("impaired", None, "none")
+
+
 def test_media_on_a_link_too_slow_for_it_is_impaired() -> None:
     rounds = [stream_round(2, function="media", number=n, goodput_kbps=100.0) for n in range(2)]
     verdict = judge(Cell("whatsapp", "media"), rounds, HEALTHY, CONTEXT)

@@ -4,11 +4,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 
 from ringback.record import DatagramOutcome, Lane, Round
 from ringback.verdict import mechanism
 from ringback.verdict.finding import Finding
-from tests.verdict.build import Effect, voice_round
+from tests.verdict.build import Effect, dns_round, voice_round
 
 
 @dataclass(frozen=True)
@@ -114,3 +115,143 @@ def test_mechanisms_are_told_apart_over_strengths_and_links() -> None:
     macro = float(np.mean([named[truth] / named.total() for truth, named in confusion.items()]))
     print(f"macro-averaged {macro:.3f}")
     assert macro >= 0.95
+
+
+@pytest.mark.parametrize("link", ["default", "wifi", "mobile", "weak"])
+@pytest.mark.parametrize("packets", [25, 150, 600])
+def test_a_cut_off_is_counted_to_within_its_interval(packets: int, link: str) -> None:
+    finding = fitted(Effect(after_packets=packets), LINKS[link], 3)
+    assert finding.after_bytes is None
+    assert finding.after_packets == pytest.approx(packets, abs=2 + 0.1 * packets * LINKS[link].link_loss / 0.05)
+    assert finding.after_packets_interval is not None
+    low, high = finding.after_packets_interval
+    assert low <= packets <= high
+    assert high - low <= 4 + 0.2 * packets
+
+
+def test_packets_of_many_sizes_tell_a_count_of_bytes_from_one_of_packets() -> None:
+    rng = np.random.default_rng(8)
+    built = a_round(Effect(trigger="none"), LINKS["default"], 8)
+    for exchange in built.exchanges:
+        outcome = exchange.outcome
+        assert isinstance(outcome, DatagramOutcome)
+        for lane in (outcome.outward, outcome.inward):
+            lane.sizes = [int(size) for size in rng.integers(40, 240, len(lane.sizes))]
+        if exchange.spec.arm.payload == "original":
+            cut_after_bytes(outcome, 12_000)
+    finding = mechanism.fit([built], "payload")
+    assert (finding.mechanism, finding.after_packets) == ("drop-after", None)
+    assert finding.after_bytes == pytest.approx(12_000, abs=200)
+    assert finding.after_bytes_interval is not None
+    assert finding.after_bytes_interval[0] <= 12_000 <= finding.after_bytes_interval[1]
+
+
+def cut_after_bytes(outcome: DatagramOutcome, limit: int) -> None:
+    """Lets `limit` bytes of IP payload pass, both ways together in the order of passing the participant, in place."""
+    passing = [
+        (at, lane, i)
+        for lane, times in ((outcome.outward, outcome.outward.sent), (outcome.inward, outcome.inward.received))
+        for i, at in enumerate(times)
+        if at is not None
+    ]
+    total = 0
+    for _, lane, i in sorted(passing, key=lambda entry: entry[0]):
+        total += lane.sizes[i] + 8
+        if total > limit:
+            lane.received[i] = None
+
+
+@pytest.mark.parametrize("link", ["default", "mobile", "weak"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_a_policers_own_rate_is_found_and_held_by_its_interval(share: float, link: str) -> None:
+    finding = fitted(Effect(police_kbps=share * CALL_KBPS, burst_kbytes=2), LINKS[link], 4)
+    assert finding.mechanism == "police"
+    assert finding.rate_kbps == pytest.approx(share * CALL_KBPS, rel=0.06)
+
+
+@pytest.mark.parametrize("queue", [Queue(0.8 * CALL_KBPS, 200), Queue(0.5 * CALL_KBPS, 400)])
+def test_a_shapers_own_rate_is_found(queue: Queue) -> None:
+    assert fitted(queue, LINKS["default"], 5).rate_kbps == pytest.approx(queue.kbps, rel=0.06)
+
+
+def test_a_limit_that_all_flows_share_is_found_although_no_flow_shows_it() -> None:
+    """One bucket for all twelve originals, each direction: half of what they send passes."""
+    built = a_round(Effect(trigger="none"), LINKS["default"], 6)
+    originals = [x.outcome for x in built.exchanges if x.spec.arm.payload == "original"]
+    for side in ("outward", "inward"):
+        lanes = [getattr(outcome, side) for outcome in originals]
+        packets = sorted((at, k, i) for k, lane in enumerate(lanes) for i, at in enumerate(lane.sent) if at is not None)
+        tokens, last = 4000.0, packets[0][0]
+        for at, k, i in packets:
+            tokens, last = min(4000.0, tokens + (at - last) * 336 * 125), at
+            if tokens < 140:
+                lanes[k].received[i] = None
+            elif lanes[k].received[i] is not None:
+                tokens -= 140
+    finding = mechanism.fit([built], "payload")
+    assert finding.mechanism == "police"
+    assert finding.rate_kbps == pytest.approx(336, rel=0.06)
+
+
+@pytest.mark.parametrize("link", ["default", "weak"])
+@pytest.mark.parametrize("share", [0.15, 0.4])
+def test_loss_is_what_the_controls_do_not_lose_as_well(share: float, link: str) -> None:
+    finding = fitted(Effect(loss=share, direction="in"), LINKS[link], 7)
+    assert (finding.mechanism, finding.side) == ("loss", "in")
+    assert finding.loss == pytest.approx(share, abs=0.03)
+    assert finding.loss_interval is not None
+    assert finding.loss_interval[0] <= share <= finding.loss_interval[1]
+
+
+def test_a_delay_is_one_way_and_in_the_way_that_shows_it() -> None:
+    finding = fitted(Effect(delay_ms=150, direction="out"), LINKS["mobile"], 8)
+    assert (finding.mechanism, finding.side) == ("delay", "out")
+    assert finding.delay_ms == pytest.approx(150, abs=5)
+
+
+def test_what_acts_on_a_port_is_fitted_by_port_and_apart_from_what_acts_on_bytes() -> None:
+    built = voice_round(9, effect=Effect(trigger="port", loss=0.3), every=0.02)
+    dropped = voice_round(9, effect=Effect(drop=True), every=0.02)
+    for exchange, other in zip(built.exchanges, dropped.exchanges, strict=True):
+        assert exchange.spec.arm == other.spec.arm
+        if exchange.spec.arm.payload == "original":
+            exchange.outcome = other.outcome
+    assert mechanism.fit([built], "payload", "port").mechanism == "drop"
+    by_port = mechanism.fit([built], "port", "payload")
+    assert by_port.mechanism == "loss"
+    assert by_port.loss == pytest.approx(0.3, abs=0.04)
+
+
+def test_without_the_far_halfs_word_the_way_in_still_speaks() -> None:
+    cases = ((Effect(drop=True), "drop"), (Effect(loss=0.3), "loss"), (Effect(after_packets=60), "drop-after"))
+    for effect, expected in cases:
+        built = voice_round(10, effect=effect, every=0.02, partner="lost")
+        assert mechanism.fit([built], "payload").mechanism == expected
+
+
+def test_a_round_stopped_early_does_not_mistake_what_is_under_way_for_a_cut() -> None:
+    built = voice_round(11, effect=Effect(loss=0.3), every=0.02, seconds=2.5, rtt_ms=600)
+    built.read_to = 2.5
+    for exchange in built.exchanges:
+        outcome = exchange.outcome
+        assert isinstance(outcome, DatagramOutcome)
+        end = exchange.started_at + 2.5
+        inward = outcome.inward
+        inward.received = [at if at is not None and at < end else None for at in inward.received]
+    assert mechanism.fit([built], "payload").mechanism == "loss"
+
+
+@pytest.mark.parametrize(
+    ("effect", "expected"),
+    [
+        (Effect(wrong_answer=True), "dns"),
+        (Effect(drop=True), "drop"),
+    ],
+)
+def test_questions_are_forged_or_dropped(effect: Effect, expected: str) -> None:
+    assert mechanism.fit([dns_round(12, effect=effect)], "payload").mechanism == expected
+
+
+def test_where_nothing_differs_nothing_is_named() -> None:
+    assert fitted(Effect(trigger="none"), LINKS["default"], 13).mechanism == "unknown"
+    assert mechanism.fit([], "payload").mechanism == "unknown"

@@ -91,7 +91,8 @@ def common(calls: Sequence[Call]) -> Cut | None:
     spread_bytes = float(np.std([b.estimate for _, b in counts])) / max(size, 1.0)
     by_packets = spread_packets <= 1.25 * spread_bytes + 0.1
     chosen = [p if by_packets else b for p, b in counts]
-    low, high = max(c.low for c in chosen), min(c.high for c in chosen)
+    # packets that were lost just before the cut can't be told from those that it ate: not in every flow were there any
+    low, high = max(c.low for c in chosen), float(np.median([c.high for c in chosen]))
     estimate = float(np.median([c.estimate for c in chosen]))
     if low > high:  # the order of passing is not exact: let the flows' own figures speak
         low, high = np.percentile([c.estimate for c in chosen], [2.5, 97.5])

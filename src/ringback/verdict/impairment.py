@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import t as student
 
-from ringback.record import Cell, DatagramOutcome, Mechanism, NetworkState, Round, StreamOutcome, Trigger, Try
+from ringback.record import Cell, DatagramOutcome, Mechanism, NetworkState, Round, StreamOutcome, Trigger, Try, Udp
 from ringback.verdict import mechanism, quality, shares
 from ringback.verdict.arrivals import Call, Floats, Way, as_call, clock_offset
 from ringback.verdict.finding import Finding
@@ -18,6 +18,7 @@ from ringback.verdict.finding import Finding
 MIN_MOS = 2.5
 MIN_KBPS = 200.0
 MAX_FAILURES = 0.20
+ANSWERED = 0.5  # of questions for names: fewer are hardly any, more of streams are most
 ONE_TRIP_MS = 900.0  # a connect slower than this needed a second SYN (RFC 6298: 1 s), or is hopeless anyhow
 TRANSPORT: tuple[Mechanism, ...] = ("drop", "icmp", "corrupt", "drop-after", "police", "shape", "loss")
 
@@ -45,26 +46,43 @@ def by_state(cell: Cell, tries: Sequence[Try], state: NetworkState) -> Impairmen
 
 
 def by_controls(
-    cell: Cell, rounds: Sequence[Round], tries: Sequence[Try], codec: quality.Codec
+    cell: Cell, rounds: Sequence[Round], tries: Sequence[Try], codec: quality.Codec, udp: Udp = "open"
 ) -> Impairment | None:
-    """What the controls suffer makes the function unusable; with trigger `transport` where streams fare much better."""
+    """What the controls suffer makes the function unusable; with trigger `transport` where streams fare much better,
+    or where the network was found to let no UDP pass."""
     controls = [x.outcome for r in rounds if r.form != "dns" for x in r.exchanges if x.spec.arm.payload == "control"]
     calls = [c for c in controls if isinstance(c, DatagramOutcome)]
     if calls and cell.function not in ("text", "media"):
         scores = np.array(control_scores(rounds, codec))
         if _upper(scores) >= MIN_MOS:
             return None
-        if streams_fare_better(calls, [t for t in tries if t.path == cell.path]):
-            return Impairment(_transport_finding(rounds), "transport", "udp-unusable")
+        if udp == "blocked" or streams_fare_better(calls, [t for t in tries if t.path == cell.path]):
+            return Impairment(_transport_finding([r for r in rounds if r.form != "dns"]), "transport", "udp-unusable")
         return Impairment(Finding("none"), None, "link-unusable")
     streams = [c for c in controls if isinstance(c, StreamOutcome)]
     if not streams:
         return None
+    if (unasked := _names_unasked(rounds, streams)) is not None:
+        return unasked
     if cell.function == "media":
         return _link(_upper(np.array([goodput_kbps(s) for s in streams])) < MIN_KBPS)
     failed = sum(s.failure is not None for s in streams)
     # two-sided 95 %, as elsewhere here
     return _link(shares.counted(failed, len(streams), 0.975).lower > MAX_FAILURES)
+
+
+def _names_unasked(rounds: Sequence[Round], streams: Sequence[StreamOutcome]) -> Impairment | None:
+    """Streams that pass are of no use where no name can be asked for: hardly a question of the controls is answered."""
+    asked = [r for r in rounds if r.form == "dns"]
+    questions = [x.outcome for r in asked for x in r.exchanges if x.spec.arm.payload == "control"]
+    lanes = [q.inward for q in questions if isinstance(q, DatagramOutcome)]
+    answered = sum(any(at is not None for at in lane.received) for lane in lanes)
+    finished = sum(s.failure is None for s in streams)
+    if not questions or shares.counted(answered, len(questions), 0.975).upper >= ANSWERED:
+        return None
+    if shares.counted(finished, len(streams), 0.975).lower <= ANSWERED:
+        return None
+    return Impairment(_transport_finding(asked), "transport", "udp-unusable")
 
 
 def _link(unusable: bool) -> Impairment | None:
@@ -119,9 +137,8 @@ def _transport_finding(rounds: Sequence[Round]) -> Finding:
     calls: list[Call] = []
     for number, each in enumerate(rounds):
         outcomes = [x.outcome for x in each.exchanges if isinstance(x.outcome, DatagramOutcome)]
-        if each.form != "dns":
-            offset = clock_offset(outcomes)
-            calls += [as_call(outcome, offset, number, each.read_to) for outcome in outcomes]
+        offset = clock_offset(outcomes)
+        calls += [as_call(outcome, offset, number, each.read_to) for outcome in outcomes]
     found = mechanism.fit_calls(calls, [_flawless(call) for call in calls])
     return found if found.mechanism in TRANSPORT else Finding("unknown")
 

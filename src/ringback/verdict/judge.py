@@ -121,7 +121,8 @@ def _randomised(seen: _Seen) -> Verdict | None:
         return None
     factors = _named(seen.evidence.factors)
     found = {factor: _finding(seen.rounds, factor, factors) for factor in factors}
-    (form, factor), finding = min(found.items(), key=lambda item: RANK[item[1].mechanism])
+    strength = seen.evidence.factors
+    (form, factor), finding = min(found.items(), key=lambda item: (RANK[item[1].mechanism], -strength[item[0]]))
     agrees = seen.contrast.outcome == "accuses"
     return _with(
         seen.base("port" if factor == "port" else "payload"),
@@ -169,6 +170,7 @@ def _contrast(seen: _Seen) -> Verdict | None:
         basis="contrast",
         scope="app",
         trigger=seen.contrast.trigger,
+        mos=None,  # the calls were to the peer, not to the hosts that are restricted
         e_value=None,
         threshold=None,
         bypassed_by=list(seen.context.bypassed_by),
@@ -184,7 +186,7 @@ def _service_down(seen: _Seen) -> Verdict | None:
 
 
 def _impaired(seen: _Seen) -> Verdict | None:
-    found = impairment.by_controls(seen.cell, seen.rounds, seen.tries, seen.context.quality)
+    found = impairment.by_controls(seen.cell, seen.rounds, seen.tries, seen.context.quality, seen.context.udp)
     return None if found is None else _impaired_by(seen, found)
 
 
