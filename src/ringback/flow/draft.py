@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import accumulate
 
 from ringback.flow.keystream import Keystream
 from ringback.flow.script import DatagramScript, Send
@@ -65,22 +66,15 @@ def _sends(lines: list[Line], others: list[Line]) -> tuple[Send, ...]:
 
 def control_of(script: DatagramScript, keystream: Keystream) -> DatagramScript:
     """The control of a rendered original: equal sizes, times and replies, random bytes that begin like no protocol."""
-    sides = []
-    for label, sends in (("near", script.near), ("far", script.far)):
-        lengths = [len(send.data) for send in sends]
-        noise = bytearray(keystream.plain(f"control {label}", sum(lengths)))
-        at, starts = 0, []
-        for length in lengths:
-            starts.append(at)
-            noise[at] = _FIRST[noise[at]]
-            at += length
-        fixed = bytes(noise)
-        sides.append(
-            tuple(
-                [
-                    Send(send.at, fixed[start : start + length], send.after)
-                    for send, start, length in zip(sends, starts, lengths, strict=True)
-                ]
-            )
-        )
-    return DatagramScript(sides[0], sides[1], script.seconds)
+    return DatagramScript(_noise(script.near, keystream, "near"), _noise(script.far, keystream, "far"), script.seconds)
+
+
+def _noise(sends: tuple[Send, ...], keystream: Keystream, label: str) -> tuple[Send, ...]:
+    ends = list(accumulate([len(send.data) for send in sends]))
+    starts = [0, *ends[:-1]]
+    noise = bytearray(keystream.plain(f"control {label}", ends[-1] if ends else 0))
+    first = _FIRST
+    for start in starts[: len(ends)]:
+        noise[start] = first[noise[start]]
+    fixed = bytes(noise)
+    return tuple([Send(send.at, fixed[a:b], send.after) for send, a, b in zip(sends, starts, ends, strict=False)])

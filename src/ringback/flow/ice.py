@@ -5,13 +5,14 @@ from ringback.flow import media
 from ringback.flow.draft import Draft
 from ringback.flow.keystream import Keystream
 from ringback.flow.script import DatagramScript
-from ringback.flow.sealing import area, sealed
+from ringback.flow.sealing import area, bare, sealed
 from ringback.record import ExchangeSpec
 from ringback.wire import rtp, stun
 from ringback.wire.stun_attributes import Endpoint, ErrorCode, build
 
 LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"  # ice-char, RFC 8839 section 5.4
 CHANNEL = 0x4001
+REFRESH_S = 4.0  # more often than a lifetime of 600 s asks, so that a call of 10 s has some
 CLOCK = 2880  # timestamp units in 60 ms at 48 kHz (Opus, RFC 7587)
 
 
@@ -68,17 +69,18 @@ def turn_call(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) ->
     ChannelBind; then ICE checks and SRTP as ChannelData, Refresh now and then."""
     shape = entry.calls[spec.form]
     draft = Draft()
-    turn = _Turn(entry.marks["realm"], keystream)
+    refreshes = media.times(REFRESH_S, REFRESH_S, spec.seconds)
+    turn = _Turn(entry.marks["realm"], keystream, 8 + len(refreshes))
     for first in (0.0, 0.25):  # retransmitted once, with an id of its own, so that one loss does not end the set-up
         refused = draft.exchange(True, first, *turn.refused())[1]
-        asked, granted = turn.allocate()
+        asked, granted = turn.granted("allocate")
         again = draft.say(True, first + 0.06, asked, refused)
         draft.say(False, first + 0.06, granted, again)
     for at in (0.35, 0.5):
-        draft.exchange(True, at, *turn.permit())
-        draft.exchange(True, at + 0.01, *turn.bind())
-    for at in media.times(4.0, 4.0, spec.seconds):
-        draft.exchange(True, at, *turn.refresh())
+        draft.exchange(True, at, *turn.granted("create-permission"))
+        draft.exchange(True, at + 0.01, *turn.granted("channel-bind"))
+    for at in refreshes:
+        draft.exchange(True, at, *turn.granted("refresh"))
     checks = Checks(keystream)
     when = media.times(0.55, shape.keepalive_s, spec.seconds)
     ids = keystream.block("checks", 24 * len(when))
@@ -93,54 +95,46 @@ def turn_call(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) ->
 class _Turn:
     """A TURN client and its server in one: pairs of request and answer, each with a fresh transaction id."""
 
-    def __init__(self, realm: str, keystream: Keystream) -> None:
-        self._ids = keystream.block("turn transactions", 12 * 32)
+    def __init__(self, realm: str, keystream: Keystream, requests: int) -> None:
+        self._ids = keystream.block("turn transactions", 12 * requests)
         self._used = 0
         username = f"{1767225600 + keystream.number('expiry', 16)}:{keystream.number('user', 32)}"
-        nonce = keystream.block("nonce", 8).hex()
-        self._who = build("USERNAME", username), build("REALM", realm), build("NONCE", nonce)
         self._key = stun.long_term_key(username, realm, text(keystream, "password", 20))
-        self._challenge = build("ERROR-CODE", ErrorCode(401, "Unauthorized")), self._who[2], self._who[1]
+        who = build("USERNAME", username), build("REALM", realm), build("NONCE", keystream.block("nonce", 8).hex())
         noise = keystream.block("turn addresses", 6)
-        self._mapped = Endpoint(f"192.0.2.{noise[0]}", 1024 + noise[1] * 250)
-        self._relayed = Endpoint(f"198.51.100.{noise[2]}", 49152 + noise[3] * 60)
-        self._peer = Endpoint(f"203.0.113.{noise[4]}", 49152 + noise[5] * 60)
+        mapped = build("XOR-MAPPED-ADDRESS", Endpoint(f"192.0.2.{noise[0]}", 1024 + noise[1] * 250))
+        relayed = build("XOR-RELAYED-ADDRESS", Endpoint(f"198.51.100.{noise[2]}", 49152 + noise[3] * 60))
+        peer = build("XOR-PEER-ADDRESS", Endpoint(f"203.0.113.{noise[4]}", 49152 + noise[5] * 60))
+        udp, life, channel = build("REQUESTED-TRANSPORT", 17), build("LIFETIME", 600), build("CHANNEL-NUMBER", CHANNEL)
+        self._refused = area((udp,)), area((build("ERROR-CODE", ErrorCode(401, "Unauthorized")), who[2], who[1]))
+        # What each request and its answer carry before their integrity.
+        self._areas = {
+            "allocate": (area((udp, *who)), area((relayed, mapped, life))),
+            "create-permission": (area((peer, *who)), b""),
+            "channel-bind": (area((channel, peer, *who)), b""),
+            "refresh": (area((life, *who)), area((life,))),
+        }
 
     def _id(self) -> bytes:
         self._used += 1
         return self._ids[12 * self._used - 12 : 12 * self._used]
 
     def refused(self) -> tuple[bytes, bytes]:
+        """An Allocate without credentials, and error 401 with realm and nonce."""
         transaction = self._id()
-        ask = stun.Message(stun.TYPES["allocate"], transaction, (build("REQUESTED-TRANSPORT", 17),))
-        return stun.encode(ask), stun.encode(stun.Message(stun.TYPES["allocate-error"], transaction, self._challenge))
-
-    def allocate(self) -> tuple[bytes, bytes]:
-        transaction = self._id()
-        answer = (
-            build("XOR-RELAYED-ADDRESS", self._relayed, transaction),
-            build("XOR-MAPPED-ADDRESS", self._mapped, transaction),
-            build("LIFETIME", 600),
+        asked, refused = self._refused
+        return bare(stun.TYPES["allocate"], asked, transaction), bare(
+            stun.TYPES["allocate-error"], refused, transaction
         )
-        return self._both("allocate", transaction, (build("REQUESTED-TRANSPORT", 17),), answer)
 
-    def permit(self) -> tuple[bytes, bytes]:
+    def granted(self, method: str) -> tuple[bytes, bytes]:
+        """A request with credentials and its success."""
         transaction = self._id()
-        return self._both("create-permission", transaction, (build("XOR-PEER-ADDRESS", self._peer, transaction),), ())
-
-    def bind(self) -> tuple[bytes, bytes]:
-        transaction = self._id()
-        ask = build("CHANNEL-NUMBER", CHANNEL), build("XOR-PEER-ADDRESS", self._peer, transaction)
-        return self._both("channel-bind", transaction, ask, ())
-
-    def refresh(self) -> tuple[bytes, bytes]:
-        return self._both("refresh", self._id(), (build("LIFETIME", 600),), (build("LIFETIME", 600),))
-
-    def _both(
-        self, method: str, transaction: bytes, ask: tuple[stun.Attribute, ...], answer: tuple[stun.Attribute, ...]
-    ) -> tuple[bytes, bytes]:
-        asked = sealed(stun.TYPES[method], area((*ask, *self._who)), transaction, self._key)
-        return asked, sealed(stun.TYPES[f"{method}-success"], area(answer), transaction, self._key)
+        asked, answered = self._areas[method]
+        return (
+            sealed(stun.TYPES[method], asked, transaction, self._key),
+            sealed(stun.TYPES[f"{method}-success"], answered, transaction, self._key),
+        )
 
 
 def _framed(data: bytes) -> bytes:

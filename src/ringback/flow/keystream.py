@@ -3,15 +3,22 @@
 import hashlib
 import hmac
 
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+
 COOKIE = b"\x21\x12\xa4\x42"  # RFC 8489
 FF_RUN = b"\xff" * 12  # Telegram's reflector
+
+LONG = 2048  # bytes from which on a block is drawn by AES
 
 
 class Keystream:
     """Unguessable bytes from the session's seed and the exchange's number.
 
-    `block` gives the same bytes for the same label each time: SHAKE-128 (FIPS 202) over HMAC-SHA256(seed, number) and
-    the label. Blocks of different labels are independent.
+    `block` gives the same bytes for the same label and size each time: SHAKE-128 (FIPS 202) over HMAC-SHA256(seed,
+    number) and the label; long blocks are AES-256-CTR under a key from it, which is several times as fast. Blocks of
+    different labels are independent.
     """
 
     __slots__ = ("_key",)
@@ -20,7 +27,10 @@ class Keystream:
         self._key = hmac.digest(seed, number.to_bytes(8, "big"), "sha256")
 
     def block(self, label: str, size: int) -> bytes:
-        return hashlib.shake_128(self._key + label.encode()).digest(size)
+        if size < LONG:
+            return hashlib.shake_128(self._key + label.encode()).digest(size)
+        secret = hashlib.shake_128(self._key + label.encode()).digest(48)
+        return Cipher(AES(secret[:32]), CTR(secret[32:])).encryptor().update(bytes(size))
 
     def plain(self, label: str, size: int) -> bytes:
         """A block in which neither STUN's cookie nor the reflector's FF run stands by accident."""

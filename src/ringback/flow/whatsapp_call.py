@@ -15,6 +15,7 @@ from ringback.wire import rtp, stun, whatsapp
 from ringback.wire.stun_attributes import Endpoint
 
 BINDING, BOUND = stun.TYPES["binding"], stun.TYPES["binding-success"]
+ALLOCATE, ALLOCATED = stun.TYPES["allocate"], stun.TYPES["allocate-success"]
 PING, PONG = stun.TYPES["whatsapp-ping"], stun.TYPES["whatsapp-pong"]
 TOKEN_BYTES = 150  # attribute 0x4000, captures of 2019 and 2023
 RETRY_S = 0.25
@@ -31,12 +32,15 @@ def relay_call(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -
     token, key = keystream.block("token", TOKEN_BYTES), keystream.block("integrity", 16)
     clock = YEAR_2026 + keystream.number("clock")
     ids = keystream.block("transactions", 12 * (4 + int(spec.seconds / shape.keepalive_s)))
-    for i, at in enumerate((0.0, RETRY_S)):
-        asked = whatsapp.phone_allocate(
-            ids[12 * i : 12 * i + 12], token, near_ssrc, relay, key, receivers=whatsapp.sender_ssrc(far_ssrc)
-        )
-        answered = whatsapp.allocate_answer(asked, mapped, clock + int(1000 * at), key)
-        draft.exchange(True, at, stun.encode(asked), stun.encode(answered))
+    asked = whatsapp.phone_allocate(ids[:12], token, near_ssrc, relay, key, receivers=whatsapp.sender_ssrc(far_ssrc))
+    answered = whatsapp.allocate_answer(asked, mapped, clock, key)
+    request, answer = stun.encode(asked), stun.encode(answered)
+    draft.exchange(True, 0.0, request, answer)
+    # The second differs in its id, and so in its integrity (the last 24 bytes).
+    again = ids[12:24]
+    draft.exchange(
+        True, RETRY_S, sealed(ALLOCATE, request[20:-24], again, key), sealed(ALLOCATED, answer[20:-24], again, key)
+    )
     for i, at in enumerate(media.times(0.3, shape.keepalive_s, spec.seconds), start=2):
         transaction = ids[12 * i : 12 * i + 12]
         draft.exchange(True, at, bare(PING, b"", transaction), bare(PONG, b"", transaction))
