@@ -10,7 +10,7 @@ from ringback.trial.seam import Answer, Command, Event
 from ringback.trial.tries import TryRun
 
 PINGS = 25
-RELAY_FLOWS = 4
+RELAY_FLOWS = 6
 CONNECTS = 6
 VANTAGE_ATTEMPTS = 40  # at one a second, the vantage's tries take about ten
 

@@ -119,12 +119,11 @@ class FarDatagram(Half):
         self.proven = False
         self.handed_to = 0.0  # far clock up to which timed sends were handed over
 
-    def arrive(self, flow: Flow, i: int, size: int, at: float, proven: bool) -> Sequence[Command]:
-        """Packet `i` of the near side came."""
+    def arrive(self, flow: Flow, i: int, size: int, at: float) -> Sequence[Command]:
+        """Packet `i` of the near side came; `proven` says whether its source is known to be where it says."""
         if self.anchor is None:
             self.flow = flow
             self.anchor = at - self.script.near[i].at
-            self.proven = proven
         elif flow != self.flow:
             self.corrupted += 1
             return ()

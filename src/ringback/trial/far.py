@@ -30,6 +30,7 @@ MAX_OPEN_ROUNDS = 16  # per session
 MAX_EXCHANGES = 64  # per round
 MAX_SECONDS = 30.0
 MAX_SIZE = 2_000_000
+MAX_SOURCES = 16  # addresses of one session: CGNAT, and one a path
 MAX_TRIES = 400  # per session's request
 MAX_PINGS = 50
 MAX_REPLAY_BYTES = 2_000_000
@@ -59,6 +60,11 @@ class _Session:
         self.digests: list[bytes] = []
         self.vantage: TryRun | None = None
 
+    def prove(self, source: str) -> None:
+        """This address completed a TCP handshake within the session, so it is really there."""
+        if len(self.sources) < MAX_SOURCES:
+            self.sources.add(source)
+
 
 class _Round:
     def __init__(self, number: int, session: _Session, now: float) -> None:
@@ -79,6 +85,7 @@ class FarEnd:
         self._openers: Openers[_Round] = Openers()
         self._flows: dict[Flow, FarDatagram] = {}
         self._stream_flows: dict[Flow, FarStream | bytearray] = {}
+        self._stream_sources: dict[Flow, str] = {}
         self._stream_ports: dict[Flow, int] = {}
         self._running: dict[int, FarDatagram] = {}
         self._tries: list[TryRun] = []
@@ -129,8 +136,7 @@ class FarEnd:
         session = self._sessions.get(name)
         if session is None:
             raise BadInput("no such session (it may have expired)", "session")
-        if len(session.sources) < 16:
-            session.sources.add(source)  # each of these completed a TCP handshake, so the address is proven
+        session.prove(source)
         return session
 
     def _round(self, body: bytes, source: str, now: float) -> control.Done:
@@ -215,8 +221,8 @@ class FarEnd:
     }
 
     def _claim_try(self) -> int:
-        self._try_flows -= 1
-        return self._try_flows  # negative: never the driver's own number for an accepted stream
+        self._try_flows += 1
+        return self._try_flows  # small: drivers name accepted streams by negative or by very large numbers
 
     def _forget(self, opened: _Round) -> None:
         opened.session.rounds.pop(opened.number, None)
@@ -228,8 +234,8 @@ class FarEnd:
                 self._outbox.append(Close(half.flow))
         for stream in opened.streams.values():
             self._openers.drop_stream(stream)
-            if stream.flow is not None and self._stream_flows.pop(stream.flow, None) is not None:
-                self._stream_ports.pop(stream.flow, None)
+            if stream.flow is not None and stream.flow in self._stream_flows:
+                self._leave(stream.flow)
                 self._outbox.append(Close(stream.flow))
 
     def _sweep(self, now: float) -> None:
@@ -260,14 +266,14 @@ class FarEnd:
         if isinstance(event, Accepted):
             self._stream_flows[event.flow] = bytearray()
             self._stream_ports[event.flow] = event.port
+            self._stream_sources[event.flow] = event.remote
             return ()
         flow = getattr(event, "flow", None)
         if flow in self._stream_flows:
             if isinstance(event, Delivered):
                 return self._deliver(event)
             if isinstance(event, Ended):
-                self._stream_flows.pop(flow)
-                self._stream_ports.pop(flow, None)
+                self._leave(flow)
                 return (Close(flow),)
             return ()
         return self._try_event(event, now)
@@ -285,7 +291,8 @@ class FarEnd:
         if expected.port != local or (half is not None and half is not expected):
             return ()
         first = expected.anchor is None
-        commands = expected.arrive(event.flow, i, len(event.data), event.at, remote in opened.session.sources)
+        expected.proven = remote in opened.session.sources
+        commands = expected.arrive(event.flow, i, len(event.data), event.at)
         if first:
             self._flows[event.flow] = expected
             self._running[id(expected)] = expected
@@ -303,12 +310,17 @@ class FarEnd:
         received = bytes(half)
         found = self._openers.stream(received)
         if found is None or found[1].flow is not None or found[1].port != self._stream_ports[event.flow]:
-            del self._stream_flows[event.flow], self._stream_ports[event.flow]
+            self._leave(event.flow)
             return (Close(event.flow, reset=True),)
         stream = found[1]
+        found[0].session.prove(self._stream_sources[event.flow])
         stream.begin(event.flow, event.at)
         self._stream_flows[event.flow] = stream
         return stream.deliver(received)
+
+    def _leave(self, stream: Flow) -> None:
+        for table in (self._stream_flows, self._stream_ports, self._stream_sources):
+            table.pop(stream, None)
 
     def _try_event(self, event: Event, now: float) -> Sequence[Command]:
         for run in self._tries:

@@ -4,9 +4,8 @@ The labels are drawn last, over slots that are already fixed, by the random sour
 networks): if the network does not look at payloads or ports, they are exchangeable given the outcomes.
 """
 
-from collections.abc import Sequence
-from random import Random
-from typing import Literal
+from collections.abc import MutableSequence, Sequence
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -27,6 +26,21 @@ DNS_LIFE = 3.0
 DNS_GAP = 0.2
 MEDIA_SIZE, LEAST_MEDIA = 120_000, 80_000  # bytes; more than the largest scored cut-off
 LIKE_AT_ONCE = 3  # TLS connections of one SNI and fingerprint open at once
+
+
+T = TypeVar("T")
+
+
+class Chance(Protocol):
+    """The random source: a CSPRNG (`secrets.SystemRandom`) on real networks, a seeded `random.Random` in the lab."""
+
+    def uniform(self, a: float, b: float) -> float: ...
+
+    def choice(self, seq: Sequence[T]) -> T: ...
+
+    def shuffle(self, x: MutableSequence[Any]) -> None: ...
+
+    def randbytes(self, n: int) -> bytes: ...
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -92,7 +106,7 @@ def draw_round(
     number: int,
     first_exchange: int,
     grant: Grant,
-    random: Random,
+    random: Chance,
     size: Sizing,
     mode: Literal["default", "quick"] = "default",
     replay: str | None = None,

@@ -6,17 +6,23 @@ It only sizes rounds (fewer flows, smaller downloads); nothing is concluded from
 
 import hashlib
 
-from ringback.flow.script import DatagramScript, Send
+from ringback.flow.script import DatagramScript, Script, Send, StreamScript, Turn
 from ringback.record import DatagramOutcome, ExchangeSpec, Lane
 
 FORM = "probe"
+KNOCK = "knock"  # a short stream over each path: a TCP handshake proves the address that its datagrams will come from
+KNOCK_BYTES = 64
+KNOCK_SECONDS = 4.0
 TRAIN = 40
 SIZE = 1200  # bytes of payload
 REPLY_AT = 0.8  # seconds: the train back starts after the one out has drained from a slow link
 
 
-def render(spec: ExchangeSpec, seed: bytes) -> DatagramScript:
-    """Both ends' trains, from the session's seed."""
+def render(spec: ExchangeSpec, seed: bytes) -> Script:
+    """Both ends' trains, or the knock and its answer, from the session's seed."""
+    if spec.form == KNOCK:
+        free = hashlib.shake_128(seed + b"knock" + spec.number.to_bytes(4, "big")).digest(2 * KNOCK_BYTES)
+        return StreamScript((Turn(True, free[:KNOCK_BYTES]), Turn(False, free[KNOCK_BYTES:])), KNOCK_SECONDS)
     stream = hashlib.shake_128(seed + b"probe" + spec.number.to_bytes(4, "big")).digest(2 * TRAIN * SIZE)
     chunks = [stream[i * SIZE : (i + 1) * SIZE] for i in range(2 * TRAIN)]
     near = tuple(Send(0.0005 * i, chunk) for i, chunk in enumerate(chunks[:TRAIN]))

@@ -5,7 +5,6 @@ A series is one round of every form of a cell; undecided cells get another as lo
 """
 
 from collections.abc import Callable, Sequence
-from random import Random
 from typing import Literal
 
 import msgspec
@@ -14,12 +13,12 @@ from ringback import flow
 from ringback.catalogue import Catalogue
 from ringback.errors import BadInput
 from ringback.flow.script import Script
-from ringback.record import Arm, Cell, DatagramOutcome, ExchangeSpec, Round, Try
+from ringback.record import Arm, Cell, DatagramOutcome, ExchangeSpec, Round, Transport, Try
 from ringback.trial import control, probe
 from ringback.trial.activity import Owner, RoundActivity
 from ringback.trial.cells import CellTrial
 from ringback.trial.contrast import TriesActivity
-from ringback.trial.plan import Planned, Sizing, cells_of, draw_round, form_plans, sizing
+from ringback.trial.plan import Chance, Planned, Sizing, cells_of, draw_round, form_plans, sizing
 from ringback.trial.seam import Answer, Ask, Command, Event, Flow
 from ringback.verdict.weights import thresholds
 
@@ -71,7 +70,7 @@ class Session:
         self,
         settings: Settings,
         catalogue: Catalogue,
-        random: Random,
+        random: Chance,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self._settings, self._catalogue, self._random, self._progress = settings, catalogue, random, progress
@@ -175,19 +174,21 @@ class Session:
             activity = TriesActivity(specs, path, self, self._random.randbytes(32), vantage)
             commands += self._begin(activity, now)
         if self._grant is not None:
-            commands += self._begin(self._probe_round(), now)
+            commands += self._begin(self._probe_round(probe.FORM, "udp", self._settings.paths[0]), now)
+            for path in self._settings.paths:
+                commands += self._begin(self._probe_round(probe.KNOCK, "tcp", path), now)
         return commands
 
-    def _probe_round(self) -> RoundActivity:
+    def _probe_round(self, form: str, transport: Transport, path: str) -> RoundActivity:
         grant = self._grant
         assert grant is not None
         number = self._next_exchange(1)
-        port = self._random.choice(grant.other["udp"])
+        port = self._random.choice(grant.other[transport])
         arm = Arm("control", "other")
-        spec = ExchangeSpec(number, "probe", "probe", None, None, probe.FORM, arm, "udp", port, 2.0)
+        spec = ExchangeSpec(number, "probe", "probe", None, None, form, arm, transport, port, 2.0)
         self._rounds += 1
-        planned = Planned(self._rounds, Cell("probe", "probe"), probe.FORM, [spec], [0.0], (2.0,), 2.0)
-        return self._activity(planned, None, self._settings.paths[0], "probe")
+        planned = Planned(self._rounds, Cell("probe", "probe"), form, [spec], [0.0], (2.0,), 2.0)
+        return self._activity(planned, None, path, form)
 
     def _next_exchange(self, n: int) -> int:
         first = self._exchanges + 1
@@ -295,7 +296,8 @@ class Session:
         if seen is None:
             return
         outcome = seen.exchanges[0].outcome
-        assert isinstance(outcome, DatagramOutcome)
+        if not isinstance(outcome, DatagramOutcome):
+            return
         self._sizing = sizing(*probe.link(outcome), CALL_KBPS)
 
     def _fill(self, now: float) -> list[Command]:
@@ -392,6 +394,6 @@ class Session:
 
 def render(spec: ExchangeSpec, seed: bytes, replays: Sequence[bytes], catalogue: Catalogue) -> Script:
     """The one renderer of both ends: the probe's train here, everything else from `flow`."""
-    if spec.form == probe.FORM:
+    if spec.form in (probe.FORM, probe.KNOCK):
         return probe.render(spec, seed)
     return flow.render(spec, seed)
