@@ -1,0 +1,102 @@
+"""Ends, peer, requests and the operator itself in namespaces: what runs in virtual time runs over real kernels."""
+
+import pytest
+
+from ringback import catalogue
+from ringback.errors import BadInput
+from ringback.lab import namespaces, scenario
+from ringback.lab.namespaces.session import converse
+from ringback.lab.operator import Operator
+from ringback.sim.link import LinkParameters
+from ringback.sim.net import SimNet, SimPath
+from ringback.trial.seam import Answer, Ask, Delivered, Event, Open, Received, Refused, Send, Write
+from tests.net.ends import Diarist
+
+pytestmark = [
+    pytest.mark.namespaces,
+    pytest.mark.skipif(namespaces.supported() is not None, reason=str(namespaces.supported())),
+]
+
+KNOWN = catalogue.load()
+PEER = KNOWN.overlay.peer
+ROUTERS = ("192.0.2.201", "192.0.2.202", "192.0.2.203")
+
+SCENARIO = """
+name = "refused"
+[[network]]
+name = "somewhere"
+asn = 64500
+region = "RU-MOW"
+hops = 3
+[[network.rule]]
+hop = 2
+match = { app = "whatsapp", function = "voice" }
+trigger = "port"
+action = { kind = "icmp" }
+"""
+
+
+def net(boxes: dict | None = None) -> SimNet:
+    link = LinkParameters(rtt_ms=10, jitter_ms=0, loss=0)
+    return SimNet(KNOWN.overlay.participant, PEER, {"direct": SimPath(link, ROUTERS, boxes or {})})
+
+
+class Answering(Diarist):
+    def answer(self, what: str, body: bytes, source: str, now: float) -> bytes:
+        if what == "bad":
+            raise BadInput("not like this", "body")
+        return b"%b %b %b" % (what.encode(), body, source.encode())
+
+
+def echoing(event: Event) -> list:
+    if type(event) is Received:
+        return [Send(event.flow, event.at, b"far " + event.data, 0)]
+    return [Write(event.flow, b"far " + event.data)] if type(event) is Delivered else []
+
+
+def test_a_session_asks_sends_and_streams_through_real_kernels() -> None:
+    near = Diarist(
+        [
+            Ask(1, "open", b"me"),
+            Ask(2, "bad", b"me"),
+            Open(1, "udp", PEER, 3478, "direct"),
+            Send(1, 0.0, b"datagram", 0),
+            Open(2, "tcp", PEER, 443, "direct"),
+            Write(2, b"stream"),
+        ],
+        until=lambda diary: sum(type(e) in (Answer, Received, Delivered) for e in diary) == 4,
+    )
+    diary = converse(near, Answering(reply=echoing), net(), 1, {"udp": [3478], "tcp": [443]}, {}, lambda end: end.diary)
+    answers = {e.number: (e.body, e.failure) for e in diary if type(e) is Answer}
+    assert answers == {1: (f"open me {KNOWN.overlay.participant}".encode(), None), 2: (b"", "unknown_failure")}
+    assert [e.data for e in diary if type(e) is Received] == [b"far datagram"]
+    assert [e.data for e in diary if type(e) is Delivered] == [b"far stream"]
+
+
+def test_the_operator_of_a_scenario_stands_in_the_router() -> None:
+    read = scenario.parse(SCENARIO, "refused.toml", KNOWN)
+    operator = Operator.of(read, read.networks[0], 0, 1, KNOWN, ROUTERS)
+    near = Diarist(
+        [
+            Open(1, "udp", PEER, 3478, "direct"),
+            Open(2, "udp", PEER, 42_000, "direct"),
+            Send(1, 0.0, b"a call, by its port", 0),
+            Send(2, 0.0, b"the same elsewhere", 0),
+        ],
+        until=lambda diary: sum(type(e) in (Refused, Received) for e in diary) == 2,
+    )
+    far = Answering(reply=echoing)
+    boxes = {hop: operator.box(hop) for hop in operator.hops}
+    diary = converse(near, far, net(boxes), 1, {"udp": [3478, 42_000]}, {}, lambda end: end.diary)
+    refused = [e for e in diary if type(e) is Refused]
+    assert [(e.flow, e.type, e.code, e.source) for e in refused] == [(1, 3, 3, "192.0.2.202")]
+    assert [e.flow for e in diary if type(e) is Received] == [2]
+
+
+def test_more_than_the_direct_path_is_refused_in_words() -> None:
+    two = SimPath(LinkParameters(), ROUTERS)
+    more = SimNet(
+        KNOWN.overlay.participant, PEER, {"direct": two, "vpn": SimPath(LinkParameters(), ROUTERS, public="192.0.2.77")}
+    )
+    with pytest.raises(BadInput, match="direct path"):
+        converse(Diarist(), Answering(), more, 1, {}, {}, lambda end: None)
