@@ -1,14 +1,18 @@
 """Ends, peer, requests and the operator itself in namespaces: what runs in virtual time runs over real kernels."""
 
+from pathlib import Path
+
 import pytest
 
 from ringback import catalogue
 from ringback.errors import BadInput
 from ringback.lab import namespaces, scenario
+from ringback.lab.namespaces import wireguard
 from ringback.lab.namespaces.session import converse
 from ringback.lab.operator import Operator
 from ringback.sim.link import LinkParameters
-from ringback.sim.net import SimNet, SimPath
+from ringback.sim.net import SimNet, SimPath, Tunnel
+from ringback.sim.packet import Packet, Passage
 from ringback.trial.seam import Answer, Ask, Delivered, Event, Open, Received, Refused, Send, Write
 from tests.net.ends import Diarist
 
@@ -93,10 +97,52 @@ def test_the_operator_of_a_scenario_stands_in_the_router() -> None:
     assert [e.flow for e in diary if type(e) is Received] == [2]
 
 
-def test_more_than_the_direct_path_is_refused_in_words() -> None:
-    two = SimPath(LinkParameters(), ROUTERS)
-    more = SimNet(
-        KNOWN.overlay.participant, PEER, {"direct": two, "vpn": SimPath(LinkParameters(), ROUTERS, public="192.0.2.77")}
+class Watching:
+    """Writes down who speaks to whom, and the first bytes."""
+
+    def __init__(self, heard: Path) -> None:
+        self.heard = heard
+
+    def packet(self, packet: Packet, outward: bool, now: float) -> tuple[Passage, ...]:
+        with self.heard.open("a") as file:
+            print(packet.dst if outward else packet.src, packet.proto, packet.payload[:1].hex(), file=file)
+        return ((now, packet, outward),)
+
+
+def tunnelled(boxes: dict | None = None) -> SimNet:
+    plain = net(boxes)
+    tunnel = Tunnel(
+        KNOWN.overlay.vpn_exit, 51820, lambda size, counter: bytes(size + 32), b"\1\0\0\0" + bytes(144), b""
     )
-    with pytest.raises(BadInput, match="direct path"):
+    path = SimPath(LinkParameters(), ROUTERS, tunnel=tunnel)
+    return SimNet(plain.participant, plain.peer, {**plain.paths, "vpn": path})
+
+
+@pytest.mark.vpn
+@pytest.mark.skipif(wireguard.missing() is not None, reason=str(wireguard.missing()))
+def test_a_vpn_path_is_a_real_tunnel_of_which_the_operator_sees_the_outside(tmp_path: Path) -> None:
+    near = Diarist(
+        [
+            Open(1, "udp", PEER, 3478, "vpn"),
+            Send(1, 0.0, b"inside", 0),
+            Open(2, "tcp", PEER, 443, "vpn"),
+            Write(2, b"inside too"),
+        ],
+        until=lambda diary: sum(type(e) in (Received, Delivered) for e in diary) == 2,
+    )
+    far = Answering(reply=echoing)
+    heard = tmp_path / "heard"
+    diary = converse(
+        near, far, tunnelled({2: Watching(heard)}), 1, {"udp": [3478], "tcp": [443]}, {}, lambda end: end.diary
+    )
+    assert {e.data for e in diary if type(e) in (Received, Delivered)} == {b"far inside", b"far inside too"}
+    lines = [line.split() for line in heard.read_text().splitlines()]
+    assert {(address, proto) for address, proto, *_ in lines} == {(KNOWN.overlay.vpn_exit, "17")}
+    assert {"01", "02", "04"} == {first for _, _, first in lines}  # initiation, response, transport data
+
+
+def test_a_path_that_has_no_real_counterpart_is_refused_in_words() -> None:
+    other = SimPath(LinkParameters(), ROUTERS, public="192.0.2.77")
+    more = SimNet(KNOWN.overlay.participant, PEER, {**net().paths, "vpn": other})
+    with pytest.raises(BadInput, match="WireGuard"):
         converse(Diarist(), Answering(), more, 1, {}, {}, lambda end: None)

@@ -7,5 +7,6 @@ with namespaces.open(net) as topology:
 
 from ringback.lab.namespaces.processes import Child, Report
 from ringback.lab.namespaces.topology import NamespaceNet, Topology, open, supported
+from ringback.lab.namespaces.wireguard import WireGuard
 
-__all__ = ["Child", "NamespaceNet", "Report", "Topology", "open", "supported"]
+__all__ = ["Child", "NamespaceNet", "Report", "Topology", "WireGuard", "open", "supported"]

@@ -13,7 +13,8 @@ import socket
 import struct
 from pathlib import Path
 
-CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000  # linux/sched.h
+MS_REC, MS_PRIVATE = 0x4000, 1 << 18  # linux/mount.h
 PR_SET_PDEATHSIG, PR_SET_TIMERSLACK, PR_SET_CHILD_SUBREAPER = 1, 29, 36  # linux/prctl.h
 SIOCETHTOOL = 0x8946
 # linux/ethtool.h: receive and transmit checksums, scatter-gather, TCP segmentation, generic segmentation and receive
@@ -75,6 +76,13 @@ def become_root_of_new_user_namespace() -> None:
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"0 {user} 1")
     Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+
+
+def private_run_folder() -> None:
+    """An empty /run that the calling process and its children alone see, and that is gone with them. Raises OSError."""
+    unshare(CLONE_NEWNS)
+    _call(_libc.mount(b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None), "mount")
+    _call(_libc.mount(b"ringback", b"/run", b"tmpfs", ctypes.c_ulong(0), None), "mount")
 
 
 def settle(interfaces: tuple[str, ...]) -> None:

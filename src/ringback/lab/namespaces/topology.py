@@ -15,6 +15,7 @@ from ringback.lab.namespaces import kernel
 from ringback.lab.namespaces.hosts import serve
 from ringback.lab.namespaces.processes import Child, Report, launch
 from ringback.lab.namespaces.router import Side, route
+from ringback.lab.namespaces.wireguard import WireGuard, ends, missing, run
 from ringback.record import Transport
 from ringback.sim.host import Host
 from ringback.sim.net import SimPath
@@ -26,7 +27,8 @@ START_S = 20.0  # seconds that one of our own processes may take to start
 @dataclass(frozen=True)
 class NamespaceNet:
     """participant, peer: addresses. path: the access link, routers and boxes between them (no tunnel, no NAT).
-    hosts: who answers at which other address outside, on which of the `ports`. seed: the link's chance."""
+    hosts: who answers at which other address outside, on which of the `ports`. seed: the link's chance.
+    vpn: with it the participant has an interface `wireguard.NEAR` whose packets travel in the tunnel."""
 
     participant: str
     peer: str
@@ -34,12 +36,19 @@ class NamespaceNet:
     hosts: Mapping[str, Host] = field(default_factory=dict)
     ports: Mapping[Transport, Sequence[int]] = field(default_factory=dict)
     seed: int = 1
+    vpn: WireGuard | None = None
 
     def __post_init__(self) -> None:
         if self.path.tunnel is not None or self.path.public is not None:
             raise BadInput("no tunnel and no NAT between real kernels", "path")
-        if len({self.participant, self.peer, *self.hosts}) != 2 + len(self.hosts):
+        ends = [self.participant, *self.outside]
+        if len(set(ends)) != len(ends):
             raise BadInput("two ends with the same address", "net")
+
+    @property
+    def outside(self) -> list[str]:
+        """Every address outside, the peer's first."""
+        return [self.peer, *self.hosts, *([self.vpn.exit] if self.vpn else [])]
 
 
 class Topology:
@@ -99,6 +108,15 @@ class Topology:
             self._support.append(self._launch("the hosts outside", serving, self._places.outside))
         for support in self._support:
             support.ready(START_S)
+        if net.vpn is not None:
+            near, far = ends(net.vpn)
+            for name, end, place in (
+                ("the tunnel's exit", far, self._places.outside),
+                ("the tunnel's near end", near, self._places.participant),
+            ):
+                child = self._launch(name, partial(run, end), place)
+                self._support.append(child)
+                child.ready(START_S)
 
     def close(self) -> None:
         while self._children:
@@ -118,11 +136,12 @@ def open(net: NamespaceNet) -> Iterator[Topology]:
         raise RingbackError(f"no network namespaces: {reason}")
     from ringback.lab.namespaces import layout
 
-    outside = [net.peer, *net.hosts]
+    if net.vpn is not None and (reason := missing()) is not None:
+        raise RingbackError(f"no VPN path: {reason}")
     for gateway in (layout.NEAR_GATEWAY, layout.FAR_GATEWAY):
-        if gateway in (net.participant, *outside):
+        if gateway in (net.participant, *net.outside):
             raise BadInput(f"{gateway} is kept for the router", "net")
-    topology = Topology(layout.make([net.participant], outside), net)
+    topology = Topology(layout.make([net.participant], net.outside), net)
     try:
         topology._begin()
         yield topology
