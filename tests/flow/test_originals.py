@@ -136,6 +136,7 @@ def test_telegrams_obfuscated_stream_holds_a_key_exchange(function: str) -> None
     near, far, *_ = turns("telegram", function, "obfuscated")
     opening = mtproto.parse_opening(near)
     assert isinstance(opening, mtproto.Opening)
+    assert (opening.dc < 0) == (function == "media")  # the only mark that tells the two apart
     server = mtproto.Obfuscation(opening, client=False)
     asked = mtproto.unframe(opening.tag, server.open(near[64:]))
     assert not isinstance(asked, Malformed)
