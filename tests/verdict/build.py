@@ -244,7 +244,7 @@ def stream_round(
     text = function == "text"
     down = size if size is not None else (8_000 if text else 400_000)
     timeout = 10.0 if text else 20.0
-    starts = np.arange(len(labels)) * 0.4
+    starts = np.arange(len(labels)) * 0.4 + rng.uniform(0, 0.1, len(labels))
     outcomes: list[Outcome] = [
         stream(rng, effect if effect.strikes(arm, rng) else NOTHING, size=down, up=8_000 if text else 600,
                rtt_ms=rtt_ms, goodput_kbps=goodput_kbps, link_loss=link_loss, timeout=timeout)
@@ -262,7 +262,7 @@ def dns_round(
     """Queries with one answer each, original or control name, all on the app port."""
     rng = np.random.default_rng([seed, number])
     labels = arms(rng, n_per_arm, ports=("app",))
-    starts = np.arange(len(labels)) * 0.05
+    starts = np.arange(len(labels)) * 0.05 + rng.uniform(0, 0.01, len(labels))
     outcomes: list[Outcome] = []
     for arm, start in zip(labels, starts, strict=True):
         hit = effect if effect.strikes(arm, rng) else NOTHING

@@ -1,13 +1,14 @@
 """`working` is bet on: easily won by healthy networks, not by the declared harms nor by what the data can't show."""
 
 import os
+from math import comb
 
 import numpy as np
 import pytest
 
 from ringback.record import Lane
 from ringback.verdict.evidence import cell_evidence, round_evidence
-from ringback.verdict.harms import CALL_CUT, CALL_LOSS, DECLARED, FLOW_SHARE
+from ringback.verdict.harms import ANSWER_SHARE, CALL_CUT, CALL_LOSS, DECLARED, FAIL_SHARE, FLOW_SHARE
 from tests.verdict.build import CHECKPOINTS, Effect, dns_round, stream_round, voice_round
 
 
@@ -69,6 +70,20 @@ def test_the_bets_are_fair_to_the_harm_itself():
         assert np.mean(values >= 100) <= 0.05, harm
 
 
+def test_a_share_of_failures_is_bet_on_exactly_in_every_round():
+    """Over how many originals fail by the harm's own chance, the e-value's mean is 1: no luck in the draws."""
+    for number in range(3):
+        round_ = dns_round(3, number=number, link_loss=0.0)
+        originals = [e for e in round_.exchanges if e.spec.arm.payload == "original"]
+        mean = 0.0
+        for failed in range(len(originals) + 1):
+            for i, exchange in enumerate(originals):
+                exchange.outcome.inward.corrupted = int(i < failed)
+            chance = comb(12, failed) * ANSWER_SHARE**failed * (1 - ANSWER_SHARE) ** (12 - failed)
+            mean += chance * np.exp(round_evidence(round_).working["payload", "answer"]).mean()
+        assert mean == pytest.approx(1, rel=1e-6)
+
+
 def test_a_cut_off_is_ruled_out_as_far_as_the_call_went():
     """One that comes behind the call's end is unseen, one that comes before nine tenths of it is not ruled out."""
     packets = 2 * 175
@@ -93,11 +108,11 @@ def test_text_and_media_are_working_after_a_few_rounds():
 @pytest.mark.parametrize(
     ("function", "harm", "effect"),
     [
-        ("text", "failure", Effect(reset=True, share=1 / 3)),
+        ("text", "failure", Effect(reset=True, share=FAIL_SHARE)),
         ("text", "delay", Effect(delay_ms=1300)),
         ("text", "cut-off", Effect(after_bytes=9_000)),
         ("text", "police", Effect(police_kbps=16)),
-        ("media", "failure", Effect(drop=True, share=1 / 3)),
+        ("media", "failure", Effect(drop=True, share=FAIL_SHARE)),
         ("media", "cut-off", Effect(after_bytes=64_000)),
         ("media", "police", Effect(police_kbps=1_000)),
         ("media", "loss", Effect(loss=0.15)),
@@ -110,7 +125,9 @@ def test_a_harmed_stream_is_not_working(function, harm, effect):
 
 
 def test_names_with_wrong_answers_are_not_working():
-    got = cell_evidence([dns_round(1, number=i, effect=Effect(wrong_answer=True, share=0.5)) for i in range(2)])
+    got = cell_evidence(
+        [dns_round(1, number=i, effect=Effect(wrong_answer=True, share=ANSWER_SHARE)) for i in range(2)]
+    )
     assert got.e_working < 100
 
 

@@ -5,7 +5,7 @@ the other port). If the originals suffered that harm, harmed references and orig
 stratum, so the exact permutation e-value that the harmed references are worse has an expectation of at most 1. A large
 value says that the originals did better than the harm allows. Harms are random: the e-value is the mean over many
 draws, which is an e-value too; strata are drawn apart, so every pair of draws counts and the mean is a product of
-means. Draws come from a generator seeded with the round's number alone.
+means. Draws come from a generator seeded with the round's number and start times, which know of no outcome.
 
 A declared harm is at most two thirds of what counts as a restriction (losses, delays; a rate half again as high), a
 cut-off no earlier than one that counts; `DECLARED` is the list that a `working` verdict names. A harm that the
@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ringback.record import Round, StreamOutcome
-from ringback.verdict.permutation import Lot, log_e_by_stratum
+from ringback.record import Outcome, Round, StreamOutcome
+from ringback.verdict.bet import Bet, log_mean_e, struck
+from ringback.verdict.permutation import Lot
 from ringback.verdict.scores import (
     Direction,
     datagrams_of,
@@ -29,6 +30,7 @@ from ringback.verdict.scores import (
     score_matrix,
     slowness,
     streams_of,
+    transport_kind,
     undelivered,
     undone_share,
 )
@@ -50,7 +52,7 @@ DELAY_SCALE_S = 0.300
 # -- names
 ANSWER_SHARE = 0.5
 # -- streams
-FAIL_SHARE = 1 / 3
+FAIL_SHARE = 1 / 2
 STREAM_CUT = 2 / 3  # of all its bytes, but never below the cut-off that counts as a restriction
 TEXT_LOSS, MEDIA_LOSS = 0.20, 0.10
 TEXT_DELAY_S = 1.3
@@ -62,8 +64,6 @@ INITIAL_RTO_S, MIN_RTO_S = 1.0, 0.2  # RFC 6298; the smaller one is what common 
 SEGMENT = 1448  # bytes of TCP payload in 1500 B packets with timestamps
 MATHIS = 1.22  # Mathis et al. 1997: rate = 1.22 MSS / (RTT sqrt(p)); timeouts make real ones slower
 
-Bet = tuple[Floats, tuple[float, ...]]
-"""(scores of shape (draws, exchanges); slopes of the log weight), see `_log_weights`."""
 
 FINE = (8.0, 24.0, 64.0, 160.0)  # small differences of well-measured shares
 MIXED = (32.0, 64.0, 96.0)  # the same where only a share of the exchanges is struck
@@ -83,6 +83,7 @@ class _Calls:
     outward: Direction
     inward: Direction
     seconds: float
+    policed: tuple[Flags, Flags]  # what a policer would drop of each exchange, outward and inward
 
     @property
     def ways(self) -> tuple[Direction, Direction]:
@@ -101,26 +102,30 @@ def _mean_of_known(a: Floats, b: Floats) -> Floats:
     return np.where(np.isnan(a), b, np.where(np.isnan(b), a, (a + b) / 2))
 
 
-def _call_loss(calls: _Calls, reference: Flags, rng: np.random.Generator, ways: str, share: float) -> Bet:
-    struck = reference & (rng.random((DRAWS, len(reference))) < share)
+def _call_loss(calls: _Calls, lot: Lot, rng: np.random.Generator, ways: str, share: float) -> Bet:
+    if share < 1:
+        hit, odds = struck(lot, share, rng)
+    else:
+        hit, odds = np.broadcast_to(~lot.chosen, (DRAWS, len(lot.chosen))), None
     shares = [
-        _missing_after_loss(way, struck, rng)
+        _missing_after_loss(way, hit, rng)
         for name, way in (("out", calls.outward), ("in", calls.inward))
         if name in ways
     ]
     scores = _filled(shares[0] if len(shares) == 1 else _mean_of_known(shares[0], shares[1]))
-    return scores, FINE if share == 1 else MIXED
+    return Bet(scores, FINE if share == 1 else MIXED, odds, share, margin=CALL_LOSS / 5)
 
 
-def _call_cut(calls: _Calls, reference: Flags, rng: np.random.Generator) -> Bet:
+def _call_cut(calls: _Calls, lot: Lot, rng: np.random.Generator) -> Bet:
     """Nothing passes after 0.9 of the call: the missing share of what was due then."""
+    reference = ~lot.chosen
     shares = []
     for way in calls.ways:
         due = way.counted & (way.scheduled >= CALL_CUT * calls.seconds)
         n = due.sum(axis=1)
         arrived = (due & way.arrived & ~reference[:, None]).sum(axis=1)
         shares.append(np.where(n > 0, 1 - arrived / np.maximum(n, 1), np.nan))
-    return _filled(_mean_of_known(shares[0], shares[1]))[None, :], COARSE
+    return Bet(_filled(_mean_of_known(shares[0], shares[1]))[None, :], COARSE)
 
 
 def policed(way: Direction, met: Floats) -> Flags:
@@ -151,44 +156,52 @@ def policed(way: Direction, met: Floats) -> Flags:
     return dropped
 
 
-def _call_police(calls: _Calls, reference: Flags, rng: np.random.Generator) -> Bet:
-    """Missing share in the second half, when the bucket has run empty. Outward, the access link's loss comes before the
-    policer and spares tokens; inward it comes behind."""
+def _calls(outward: Direction, inward: Direction, with_police: bool) -> _Calls:
+    """Outward, the access link's loss comes before the policer and spares tokens; inward it comes behind."""
+    ends = [float(way.scheduled[way.counted].max()) for way in (outward, inward) if way.counted.any()]
+    none = np.zeros_like(outward.counted), np.zeros_like(inward.counted)
+    met = np.where(outward.arrived, outward.offered, np.nan), np.where(inward.counted, inward.offered, np.nan)
+    drops = (policed(outward, met[0]), policed(inward, met[1])) if with_police else none
+    return _Calls(outward, inward, max(ends, default=0.0), drops)
+
+
+def _call_police(calls: _Calls, lot: Lot, rng: np.random.Generator) -> Bet:
+    """Missing share in the second half, when the bucket has run empty."""
+    reference = ~lot.chosen
     shares = []
-    for way, met in ((calls.outward, np.where(calls.outward.arrived, calls.outward.offered, np.nan)),
-                     (calls.inward, np.where(calls.inward.counted, calls.inward.offered, np.nan))):  # fmt: skip
-        drop = policed(way, met) & reference[:, None]
+    for way, dropped in zip(calls.ways, calls.policed, strict=True):
+        drop = dropped & reference[:, None]
         due = way.counted & (way.scheduled >= calls.seconds / 2)
         n = due.sum(axis=1)
         shares.append(np.where(n > 0, 1 - (due & way.arrived & ~drop).sum(axis=1) / np.maximum(n, 1), np.nan))
-    return _filled(_mean_of_known(shares[0], shares[1]))[None, :], FINE
+    return Bet(_filled(_mean_of_known(shares[0], shares[1]))[None, :], FINE)
 
 
 def _call_delay(calls: _Calls, reference: Flags, way: Direction) -> Bet:
     lag = median_lag(way, np.inf) + CALL_DELAY_S * reference
-    return _filled(np.where(np.isnan(lag), np.nan, lag / DELAY_SCALE_S))[None, :], FINE
+    return Bet(_filled(np.where(np.isnan(lag), np.nan, lag / DELAY_SCALE_S))[None, :], FINE)
 
 
-CALL_HARMS: Mapping[str, Callable[[_Calls, Flags, np.random.Generator], Bet]] = {
-    "loss-out": lambda c, r, g: _call_loss(c, r, g, "out", 1.0),
-    "loss-in": lambda c, r, g: _call_loss(c, r, g, "in", 1.0),
-    "loss-both": lambda c, r, g: _call_loss(c, r, g, "out in", 1.0),
-    "loss-third": lambda c, r, g: _call_loss(c, r, g, "out in", FLOW_SHARE),
+CALL_HARMS: Mapping[str, Callable[[_Calls, Lot, np.random.Generator], Bet]] = {
+    "loss-out": lambda c, lot, g: _call_loss(c, lot, g, "out", 1.0),
+    "loss-in": lambda c, lot, g: _call_loss(c, lot, g, "in", 1.0),
+    "loss-both": lambda c, lot, g: _call_loss(c, lot, g, "out in", 1.0),
+    "loss-third": lambda c, lot, g: _call_loss(c, lot, g, "out in", FLOW_SHARE),
     "cut-off": _call_cut,
     "police": _call_police,
-    "delay-out": lambda c, r, g: _call_delay(c, r, c.outward),
-    "delay-in": lambda c, r, g: _call_delay(c, r, c.inward),
+    "delay-out": lambda c, lot, g: _call_delay(c, ~lot.chosen, c.outward),
+    "delay-in": lambda c, lot, g: _call_delay(c, ~lot.chosen, c.inward),
 }
 
 
-def _answers(calls: _Calls, reference: Flags, rng: np.random.Generator) -> Bet:
+def _answers(calls: _Calls, lot: Lot, rng: np.random.Generator) -> Bet:
     """Half of the names get no right answer."""
     bad = np.fmax(undelivered(calls.outward, np.inf), undelivered(calls.inward, np.inf))
-    struck = reference & (rng.random((DRAWS, len(reference))) < ANSWER_SHARE)
-    return _filled(np.where(struck, 1.0, bad)), COARSE
+    hit, odds = struck(lot, ANSWER_SHARE, rng)
+    return Bet(_filled(np.where(hit, 1.0, bad)), COARSE, odds)
 
 
-NAME_HARMS: Mapping[str, Callable[[_Calls, Flags, np.random.Generator], Bet]] = {"answer": _answers}
+NAME_HARMS: Mapping[str, Callable[[_Calls, Lot, np.random.Generator], Bet]] = {"answer": _answers}
 
 
 # -- streams ----------------------------------------------------------------------------------------------------
@@ -202,10 +215,10 @@ class _Streams:
     connected: Floats
 
 
-def _fails(s: _Streams, reference: Flags, rng: np.random.Generator) -> Bet:
-    """A third of the tries fail."""
-    struck = reference & (rng.random((DRAWS, len(reference))) < FAIL_SHARE)
-    return _filled(np.where(struck, 1.0, s.undone)), COARSE
+def _fails(s: _Streams, lot: Lot, rng: np.random.Generator) -> Bet:
+    """Half of the tries fail: what counts as a restriction fails all of them."""
+    hit, odds = struck(lot, FAIL_SHARE, rng)
+    return Bet(_filled(np.where(hit, 1.0, s.undone)), COARSE, odds)
 
 
 def _stream_cut(s: _Streams, reference: Flags, least: int) -> Bet:
@@ -218,13 +231,13 @@ def _stream_cut(s: _Streams, reference: Flags, least: int) -> Bet:
         if limit < total:
             left = max(0.0, limit - o.up_expected) / o.down_expected if o.down_expected else limit / total
             scores[i] = max(scores[i], undone_share(min(1.0, left), failed=True))
-    return _filled(scores)[None, :], COARSE
+    return Bet(_filled(scores)[None, :], COARSE)
 
 
 def _slower(s: _Streams, reference: Flags, least_finish: Floats) -> Bet:
     """References finish no earlier than `least_finish` (draws or 1, n)."""
     finish = np.where(reference, np.maximum(s.finish, least_finish), s.finish)
-    return slowness(np.atleast_2d(finish)), (*COARSE, 60.0)
+    return Bet(slowness(np.atleast_2d(finish)), (*COARSE, 60.0))
 
 
 def _wire_bytes(payload: int) -> float:
@@ -238,7 +251,8 @@ def _stream_police(s: _Streams, reference: Flags, kbps: float, burst: int) -> Be
     return _slower(s, reference, s.connected + needed)
 
 
-def _media_police(s: _Streams, reference: Flags, rng: np.random.Generator) -> Bet:
+def _media_police(s: _Streams, lot: Lot, rng: np.random.Generator) -> Bet:
+    reference = ~lot.chosen
     speeds = [_steady_kbps(o) for o, ref in zip(s.outcomes, reference, strict=True) if ref]
     known = [v for v in speeds if v is not None]
     limit = min(MEDIA_POLICE_KBPS, MEDIA_POLICE_SHARE * float(np.median(known))) if known else MEDIA_POLICE_KBPS
@@ -254,12 +268,13 @@ def _steady_kbps(o: StreamOutcome) -> float | None:
     return (total - n) / 125 / (o.arrivals[-1][0] - at) if o.arrivals[-1][0] > at else None
 
 
-def _media_loss(s: _Streams, reference: Flags, rng: np.random.Generator) -> Bet:
+def _media_loss(s: _Streams, lot: Lot, rng: np.random.Generator) -> Bet:
     """The rate that loss allows (Mathis): the link's own, as the reference's goodput implies it, and the harm's."""
+    reference = ~lot.chosen
     finish = s.finish.copy()
     trips = s.connected[reference & np.isfinite(s.connected)]
     if not len(trips):
-        return slowness(finish[None, :]), COARSE
+        return Bet(slowness(finish[None, :]), COARSE)
     allowed = MATHIS * SEGMENT / trips.min() / np.sqrt(MEDIA_LOSS)  # bytes a second; least RTT: a lost SYN is none
     for i in map(int, np.flatnonzero(reference & np.isfinite(finish))):
         o = s.outcomes[i]
@@ -270,25 +285,28 @@ def _media_loss(s: _Streams, reference: Flags, rng: np.random.Generator) -> Bet:
     return _slower(s, reference, finish)
 
 
-def _text_loss(s: _Streams, reference: Flags, rng: np.random.Generator) -> Bet:
+def _text_loss(s: _Streams, lot: Lot, rng: np.random.Generator) -> Bet:
     """A lost SYN costs 1 s and doubles (RFC 6298), a lost first segment 0.2 s; later losses are left out."""
+    reference = ~lot.chosen
     n = len(reference)
     again = rng.geometric(1 - TEXT_LOSS, (DRAWS, n)) - 1
     extra = INITIAL_RTO_S * (2.0**again - 1) + MIN_RTO_S * (2.0 ** (rng.geometric(1 - TEXT_LOSS, (DRAWS, n)) - 1) - 1)
     return _slower(s, reference, s.finish + extra)
 
 
-STREAM_HARMS: Mapping[str, Mapping[str, Callable[[_Streams, Flags, np.random.Generator], Bet]]] = {
+STREAM_HARMS: Mapping[str, Mapping[str, Callable[[_Streams, Lot, np.random.Generator], Bet]]] = {
     "text": {
         "failure": _fails,
-        "cut-off": lambda s, r, g: _stream_cut(s, r, TEXT_CUT_BYTES),
-        "police": lambda s, r, g: _stream_police(s, r, TEXT_POLICE_KBPS, TEXT_POLICE_BURST),
+        "cut-off": lambda s, lot, g: _stream_cut(s, ~lot.chosen, TEXT_CUT_BYTES),
+        "police": lambda s, lot, g: _stream_police(s, ~lot.chosen, TEXT_POLICE_KBPS, TEXT_POLICE_BURST),
         "loss": _text_loss,
-        "delay": lambda s, r, g: _slower(s, r, s.finish + 2 * TEXT_DELAY_S),  # handshake and first answer, one way each
+        "delay": lambda s, lot, g: _slower(
+            s, ~lot.chosen, s.finish + 2 * TEXT_DELAY_S
+        ),  # handshake and first answer, one way each
     },
     "media": {
         "failure": _fails,
-        "cut-off": lambda s, r, g: _stream_cut(s, r, MEDIA_CUT_BYTES),
+        "cut-off": lambda s, lot, g: _stream_cut(s, ~lot.chosen, MEDIA_CUT_BYTES),
         "police": _media_police,
         "loss": _media_loss,
     },
@@ -303,30 +321,7 @@ DECLARED: Mapping[str, tuple[str, ...]] = {
 }
 
 
-# -- bets -------------------------------------------------------------------------------------------------------
-
-
-def _log_weights(scores: Floats, slopes: Sequence[float], share: float) -> Floats:
-    """log w, (draws, slopes, n). share 1: exp(slope s). Less: as of a mixture in which that share is struck,
-    1 - share + share exp(slope (s - m)), with m a fifth of the harm above the round's median: noise below is no bet.
-    """
-    grid = np.asarray(slopes, dtype=np.float64)[:, None]
-    if share == 1:
-        return np.asarray(grid * scores[:, None, :])
-    m = np.median(scores, axis=-1, keepdims=True)[:, None, :] + CALL_LOSS / 5
-    return np.asarray(np.logaddexp(np.log(1 - share), np.log(share) + grid * (scores[:, None, :] - m)))
-
-
-def _log_mean(values: Floats, axis: int) -> Floats:
-    top = values.max(axis=axis, keepdims=True)
-    return np.asarray(np.squeeze(top, axis) + np.log(np.exp(values - top).mean(axis=axis)))
-
-
-def _log_mean_e(bet: Bet, lot: Lot, reference: Flags, share: float) -> Floats:
-    """log, for each slope, of the mean over draws (apart in each stratum) of the e-value that references are worse."""
-    scores, slopes = bet
-    logs = log_e_by_stratum(_log_weights(scores, slopes, share), reference, lot.strata)  # (strata, draws, slopes)
-    return np.asarray(_log_mean(logs, 1).sum(axis=0))
+# -- all of them---------------------------------------------------------------------------------------------------
 
 
 def working_evidence(round_: Round, drawn: Mapping[str, Lot]) -> dict[tuple[str, str], Floats]:
@@ -337,29 +332,29 @@ def working_evidence(round_: Round, drawn: Mapping[str, Lot]) -> dict[tuple[str,
     Factor `payload`: originals against harmed controls; `port`: the app's port against the other, harmed.
     """
     outcomes = [exchange.outcome for exchange in round_.exchanges]
-    rng = np.random.default_rng([0x52494E47, round_.number])
+    starts = np.array([exchange.started_at for exchange in round_.exchanges], dtype=np.float64)
+    rng = np.random.default_rng([0x52494E47, round_.number, *map(int, starts.view(np.uint32))])
     result: dict[tuple[str, str], Floats] = {}
-    datagrams, streams = datagrams_of(outcomes), streams_of(outcomes)
+    bets_of = _bets_of(round_, outcomes, rng)
     for factor, lot in drawn.items():
-        reference = ~lot.chosen
-        bets: dict[str, Bet]
-        if datagrams:
-            outward, inward = directions(datagrams)
-            due = [way.scheduled[~np.isnan(way.scheduled)] for way in (outward, inward)]
-            calls = _Calls(outward, inward, max((float(d.max()) for d in due if d.size), default=0.0))
-            table = NAME_HARMS if round_.form == "dns" else CALL_HARMS
-            bets = {harm: apply(calls, reference, rng) for harm, apply in table.items()}
-        else:
-            until = round_.checkpoints[-1]
-            state = _Streams(
-                streams,
-                score_matrix(streams, [until])["undone"][0],
-                finish_times(streams, until),
-                np.array([o.connected if o.connected is not None else np.inf for o in streams]),
-            )
-            group = "text" if round_.cell.function == "text" else "media"
-            bets = {harm: apply_(state, reference, rng) for harm, apply_ in STREAM_HARMS[group].items()}
-        for harm, bet in bets.items():
-            share = FLOW_SHARE if harm == "loss-third" else 1.0
-            result[factor, harm] = _log_mean_e(bet, lot, reference, share)
+        for harm, bet in bets_of(lot).items():
+            result[factor, harm] = log_mean_e(bet, lot)
     return result
+
+
+def _bets_of(round_: Round, outcomes: Sequence[Outcome], rng: np.random.Generator) -> Callable[[Lot], dict[str, Bet]]:
+    """The bets on every harm that applies to this round's form, once the references are named."""
+    if transport_kind(outcomes) == "datagram":
+        names = round_.form == "dns"
+        calls = _calls(*directions(datagrams_of(outcomes)), with_police=not names)
+        call_table = NAME_HARMS if names else CALL_HARMS
+        return lambda lot: {harm: strike(calls, lot, rng) for harm, strike in call_table.items()}
+    streams, until = streams_of(outcomes), round_.checkpoints[-1]
+    state = _Streams(
+        streams,
+        score_matrix(streams, [until])["undone"][0],
+        finish_times(streams, until),
+        np.array([o.connected if o.connected is not None else np.inf for o in streams]),
+    )
+    stream_table = STREAM_HARMS["text" if round_.cell.function == "text" else "media"]
+    return lambda lot: {harm: strike(state, lot, rng) for harm, strike in stream_table.items()}

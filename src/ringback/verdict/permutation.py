@@ -4,7 +4,7 @@ Scores s_i in [0, 1] (higher is worse) belong to exchanges; a known number of th
 (the originals, say). With w_i = exp(lambda s_i), the e-value of a stratum is the product of w over the chosen, divided
 by its mean over all sets that the lot could have chosen: e_k(w) / C(n, k), the elementary symmetric polynomial
 (cf. Vovk and Wang, "E-values", Ann. Statist. 2021; Koning, "Post-hoc and anytime-valid permutation tests", 2023). If
-labels are exchangeable given the outcomes its expectation is 1 for any positive w, with ties and whatever the scores' law.
+labels are exchangeable given the outcomes its expectation is 1 for any positive w, with ties, whatever the scores' law.
 
 Strata are drawn independently, so the product over strata at one lambda is an e-value; the mixture over lambda is taken
 outside it. Betting one common lambda pays the price of not knowing it once, not once a stratum.
