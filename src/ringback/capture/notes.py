@@ -1,0 +1,27 @@
+"""What a reader has to say of a capture besides its packets: counted, in words, once each."""
+
+from collections import Counter
+
+
+class Notes:
+    """damaged: whether a part of the file could not be read."""
+
+    def __init__(self) -> None:
+        self.damaged = False
+        self._damage: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
+
+    def damage(self, what: str) -> None:
+        """A part of the file that can't be read."""
+        self.damaged = True
+        self._damage[what] += 1
+
+    def left_out(self, why: str) -> None:
+        """One packet that was read and not used."""
+        self._left_out[why] += 1
+
+    def lines(self) -> tuple[str, ...]:
+        """One sentence for each kind, damage first."""
+        told = [what if count == 1 else f"{what} ({count} times)" for what, count in self._damage.items()]
+        told += [f"{count} packets left out: {why}" for why, count in sorted(self._left_out.items())]
+        return tuple(told)
