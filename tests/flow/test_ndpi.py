@@ -1,20 +1,17 @@
 """nDPI names each original as it names the captures, on any port, and no control."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
+import dpkt
 import pytest
 
-from ringback.flow import DatagramScript, Script, Send, StreamScript, Turn, render
-from ringback.record import Arm
+from ringback.flow import DatagramScript, Replay, ReplayPacket, Script, Send, StreamScript, Turn, render
+from ringback.record import Arm, ExchangeSpec
 from tests.flow.specs import SEED, spec
 from tests.ndpi import name_of
 
-pytestmark = [
-    pytest.mark.ndpi,
-    pytest.mark.skipif(importlib.util.find_spec("nfstream") is None, reason="needs nfstream"),
-]
+pytestmark = pytest.mark.ndpi
 
 OTHER_PORT = 20123
 PORT_GUESSES = {"STUN", "WireGuard", "OpenVPN", "TLS", "DNS", "Unknown"}  # what a port alone makes nDPI say
@@ -112,3 +109,43 @@ def test_a_script_does_not_say_which_arm_it_is() -> None:
     )
     assert type(original) is type(control)
     assert not any(isinstance(getattr(original, field), str | Arm) for field in original.__struct_fields__)
+
+
+def captured(path: Path, remote: str, port: int) -> Replay:
+    """One UDP flow of a capture, seen from whoever sent first."""
+    packets: list[tuple[float, bool, bytes]] = []
+    with path.open("rb") as file:
+        for at, frame in dpkt.pcap.Reader(file):
+            ip = dpkt.ethernet.Ethernet(frame).data
+            if not isinstance(ip, dpkt.ip.IP) or not isinstance(ip.data, dpkt.udp.UDP):
+                continue
+            ends = [(".".join(map(str, ip.src)), ip.data.sport), (".".join(map(str, ip.dst)), ip.data.dport)]
+            if (remote, port) in ends:
+                packets.append((at, ends[1] == (remote, port), bytes(ip.data.data)))
+    start = packets[0][0]
+    near, far = (tuple(ReplayPacket(at - start, d) for at, out, d in packets if out == side) for side in (True, False))
+    return Replay("d", None, None, near, far)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("file", "remote", "port", "name"),
+    [
+        ("whatsapp_login_call.pcap", "31.13.93.48", 3478, "WhatsAppCall"),
+        ("whatsapp_login_call.pcap", "91.253.176.65", 9344, "STUN.RTP"),
+        ("wa_voice.pcap", "31.13.86.48", 3478, "WhatsAppCall"),
+        ("telegram.pcap", "91.108.8.8", 529, "Telegram"),
+    ],
+)
+def test_a_replayed_capture_keeps_its_name(
+    realdata: Path, tmp_path: Path, file: str, remote: str, port: int, name: str
+) -> None:
+    replay = captured(realdata / "pcap" / file, remote, port)
+    for payload in ("original", "control"):
+        arm = Arm(payload, "app")  # type: ignore[arg-type]
+        one = ExchangeSpec(4, "whatsapp", "voice", "outgoing", "relay", "replay", arm, "udp", port, 30.0, 0, "d")
+        script = render(one, SEED, {"d": replay})
+        assert isinstance(script, DatagramScript)
+        for side in (script.near, script.far):
+            assert len({s.data for s in side}) == len(side)
+        assert (name in name_of(tmp_path, script, port)) == (payload == "original")

@@ -3,6 +3,8 @@
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ringback.flow import DatagramScript, Replay, ReplayPacket, render
 from ringback.record import Arm, ExchangeSpec
@@ -104,3 +106,33 @@ def test_heads_are_kept_and_tails_refreshed(data: bytes, kept: int) -> None:
     assert len(one.data) == len(data)
     assert one.data != two.data
     assert one.data != data
+
+
+PACKETS = st.lists(
+    st.tuples(
+        st.floats(0, 5),
+        st.one_of(
+            st.binary(max_size=60),
+            st.sampled_from([ALLOCATE, ANSWER, voice(1, 2), b"\x16\xfe\xfd" + bytes(70), b"\x15\xfe\xfd" + bytes(12)]),
+        ),
+    ),
+    max_size=12,
+).map(lambda items: tuple(ReplayPacket(at, data) for at, data in sorted(items)))
+
+
+@given(PACKETS, PACKETS)
+def test_any_capture_can_be_replayed(near: tuple[ReplayPacket, ...], far: tuple[ReplayPacket, ...]) -> None:
+    capture = {"d1": Replay("d1", None, None, near, far)}
+    sent: list[set[bytes]] = []
+    for number in (1, 2):
+        spec = ExchangeSpec(
+            number, "signal", "voice", "outgoing", "relay", "replay", Arm("original", "app"), "udp", 9, 4.0, 0, "d1"
+        )
+        script = render(spec, SEED, capture)
+        assert isinstance(script, DatagramScript)
+        for mine, others in ((script.near, script.far), (script.far, script.near)):
+            assert len({s.data for s in mine}) == len(mine)
+            assert all(others[s.after].at <= s.at for s in mine if s.after is not None)
+            sent.append({s.data for s in mine})
+    assert not sent[0] & sent[2]
+    assert not sent[1] & sent[3]

@@ -82,7 +82,7 @@ def _refreshed(near: bool, packets: Sequence[ReplayPacket], keystream: Keystream
         nth = times_seen[data[:20]]
         times_seen[data[:20]] += 1
         new = _fresh(data, free, key, nth)
-        if new in used:
+        if new == data or new in used:  # nothing free in it, a DTLS alert for example
             new = new[: -min(SMALLEST, len(new))] + free[-min(SMALLEST, len(new)) :]
         used.add(new)
         fresh.append(new)
