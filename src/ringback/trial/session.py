@@ -14,7 +14,7 @@ from ringback.catalogue import Catalogue
 from ringback.errors import BadInput
 from ringback.flow.script import Script
 from ringback.record import Arm, Cell, DatagramOutcome, ExchangeSpec, Round, Transport, Try
-from ringback.trial import control, probe
+from ringback.trial import captured, control, probe
 from ringback.trial.activity import Owner, RoundActivity
 from ringback.trial.cells import CellTrial
 from ringback.trial.contrast import TriesActivity
@@ -396,4 +396,4 @@ def render(spec: ExchangeSpec, seed: bytes, replays: Sequence[bytes], catalogue:
     """The one renderer of both ends: the probe's train here, everything else from `flow`."""
     if spec.form in (probe.FORM, probe.KNOCK):
         return probe.render(spec, seed)
-    return flow.render(spec, seed)
+    return flow.render(spec, seed, captured.by_digest(replays))
