@@ -109,7 +109,7 @@ def _shape(rule: Rule, context: Context) -> Act:
     def act(flow: Flow, packet: Packet, outward: bool, when: float) -> Effect | None:
         memory, key = slot(flow, outward)
         free = max(memory.get(key, when), when)
-        if free - when > queue:
+        if free - when > queue + 1e-9:
             return Effect(None, when)
         memory[key] = leaves = free + packet.size / rate
         return Effect(packet, leaves)
