@@ -57,7 +57,7 @@ def test_a_harmed_call_is_not_working(harm, effect, trigger):
 
 def test_the_bets_are_fair_to_the_harm_itself():
     """Originals that suffer a declared harm as declared: the e-value against it is at most 1 on average."""
-    count = 3000 if os.environ.get("RINGBACK_VALIDATE") else 40
+    count = 3000 if os.environ.get("RINGBACK_VALIDATE") else 25
     families = {
         "loss-both": Effect(loss=CALL_LOSS),
         "loss-third": Effect(loss=CALL_LOSS, share=FLOW_SHARE),
