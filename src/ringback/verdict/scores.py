@@ -148,7 +148,7 @@ def median_lag(way: Direction, until: float) -> Floats:
     medians = (ordered[rows, np.maximum(n - 1, 0) // 2] + ordered[rows, np.minimum(n // 2, due.shape[1] - 1)]) / 2
     medians[~due.any(axis=1)] = np.nan
     finite = np.isfinite(medians)
-    return medians - medians[finite].min() if finite.any() else medians
+    return np.asarray(medians - medians[finite].min() if finite.any() else medians)
 
 
 def _worse(a: Floats, b: Floats) -> Floats:
