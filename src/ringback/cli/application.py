@@ -1,12 +1,13 @@
 """All commands. Their modules are thin: what a command needs is loaded when it is called."""
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from ringback import __version__
 from ringback.cli.check import check
 from ringback.cli.doctor import doctor
 from ringback.cli.lab import lab
 from ringback.cli.serve import serve
+from ringback.cli.switches import SWITCHES
 
 HELP = """Measures which functions of a messenger a network restricts: calls, text and media, how, where, and what gets
 around it."""
@@ -16,18 +17,13 @@ decided; 4 no consent; 5 saved, upload deferred; 10 interference, with --fail-on
 first of 2, 4, 1, 10, 5, 3, 0. RINGBACK_DEBUG=1 shows where a fault arose."""
 
 
-def _default(value: object) -> object:
-    """A default as the help shows it: nothing for a switch."""
-    return None if value is False else value
-
-
 def build() -> App:
     app = App(
         name="ringback",
         help=HELP,
         help_epilogue=EPILOGUE,
         version=__version__,
-        default_parameter=Parameter(negative=(), show_default=_default),
+        default_parameter=SWITCHES,
         suppress_keyboard_interrupt=False,
     )
     for command in (check, serve, lab, doctor):

@@ -73,6 +73,6 @@ def _tell(
         reason = f" ({checked.refusal})" if checked.refusal else ""
         console.print(Text(phrases.say("progress.partner", url=request.server) + reason), Text())
     console.print(table(checked.measurements, checked.network, language))
-    if request.server is None or checked.result.partner == "unreachable":
+    if checked.result.tries and (request.server is None or checked.result.partner == "unreachable"):
         console.print(Text(), tries_table(checked.result.tries, language))
     print(phrases.say("progress.saved", path=saved), file=sys.stderr)

@@ -13,6 +13,7 @@ from ringback.cli import targets
 from ringback.cli.request import CheckRequest
 from ringback.flow import DatagramScript, Script
 from ringback.flow import tries as try_bytes
+from ringback.net.control import parse_server
 from ringback.record import Cell, ExchangeSpec
 from ringback.trial import probe
 from ringback.trial.control import Grant, TrySpec
@@ -164,10 +165,11 @@ def told(made: Plan, request: CheckRequest, language: Language) -> RenderableTyp
         table.add_column(phrases.say(f"dry_run.{key}"), overflow="fold")
     for key in ("row_flows", "row_bytes"):
         table.add_column(phrases.say(f"dry_run.{key}"), justify="right", no_wrap=True)
+    server = parse_server(request.server)[0] if request.server is not None else ""
     for line in made.lines:
         first, _, rest = line.what.partition(" ")
         over = "" if line.path == "direct" else f" ({line.path})"
-        where = request.server if line.where == "server" and request.server else line.where
+        where = server if line.where == "server" else line.where
         table.add_row(
             f"{app_title(first)} {rest}{over}".strip(),
             f"{where} {line.transport}/{line.ports}",

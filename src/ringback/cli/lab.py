@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from cyclopts import App
 from rich.text import Text
@@ -10,10 +11,13 @@ from rich.text import Text
 from ringback.cli import exits, speech
 from ringback.cli.exits import Exit, FailOn
 from ringback.cli.progress import progress
+from ringback.cli.switches import SWITCHES
 from ringback.record import Measurement, NetworkRecord
 from ringback.words import Language, load, table
 
-lab = App(name="lab", help="An emulated operator with known truth: list the scenarios, run one.")
+lab = App(
+    name="lab", help="An emulated operator with known truth: list the scenarios, run one.", default_parameter=SWITCHES
+)
 
 
 @lab.command(name="list")
@@ -40,7 +44,9 @@ def list_scenarios(*, json: bool = False) -> Exit:
 @lab.command
 def run(
     scenario: str,
+    /,
     *,
+    net: Literal["sim"] = "sim",
     seed: int | None = None,
     json: bool = False,
     out: Path | None = None,
@@ -55,6 +61,8 @@ def run(
     ----------
     scenario
         The name of a scenario that comes along (`ringback lab list`), or a path.
+    net
+        Where it runs: sim, the simulator in virtual time.
     seed
         Fixes every random choice. Default: the scenario's own.
     json

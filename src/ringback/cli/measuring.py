@@ -6,6 +6,7 @@ import ipaddress
 import secrets
 import signal
 import socket
+import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -126,7 +127,11 @@ async def measure(request: CheckRequest, catalogue: Catalogue, progress: Report 
     where = Where(network=HERE, participant=0, asn=None, region=None, started_at=started_at, family=family)
     measurements, network = conclude(result, catalogue, where, request.outer)
     interrupted = stop.is_set()
-    named = [_with_reason(each, request, result, interrupted) for each in measurements]
+    own = uuid.uuid4().hex[:12]  # the same cell is measured again and again from the same place
+    named = [
+        msgspec.structs.replace(_with_reason(each, request, result, interrupted), id=f"{own}-{each.id}")
+        for each in measurements
+    ]
     return Checked(result, named, network, interrupted, refusal)
 
 

@@ -66,10 +66,11 @@ def cell(measurement: Measurement, phrases: Phrases, network: NetworkRecord | No
         case "working":
             return phrases.say(f"cell.{name}", up_to=_up_to(measurement.function, verdict, phrases))
         case "restricted":
-            what = "worse" if verdict.mechanism in SLOWED else "fails"
+            function = measurement.function
+            what = f"worse.{function}" if verdict.mechanism in SLOWED else f"fails.{function}"
             return phrases.say(
                 f"cell.restricted-{verdict.basis}",
-                what=phrases.say(f"{what}.{measurement.function}"),
+                what=phrases.say(what),
                 how=_how(measurement, phrases),
             )
         case "insufficient":

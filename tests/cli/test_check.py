@@ -1,0 +1,174 @@
+"""A check from command line to exit code. Names resolve to nothing here, so nothing leaves the machine."""
+
+import asyncio
+import json
+import os
+import signal
+import stat
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ringback.cli import checking, main, targets
+from ringback.cli.measuring import Checked
+from ringback.net.control import ControlClient
+from ringback.record import Measurement, NetworkRecord
+from ringback.trial.session import Result
+from tests.cli.contract import hold_to_the_contract
+from tests.words.situations import ALONE, CALLS_CUT, NORMAL, session
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(names: Sequence[str], family: str) -> dict[str, str]:
+        return {}
+
+    monkeypatch.setattr(targets, "resolve", nothing)
+    monkeypatch.setattr(targets, "system_resolver", lambda: None)
+    monkeypatch.setattr(checking, "tunnels_in_use", list)
+
+
+def found(monkeypatch: pytest.MonkeyPatch, measurements: list[Measurement], network: NetworkRecord = NORMAL) -> None:
+    """The next check will have measured this."""
+    result = Result([], [], [], None, None, "reported", 4.0, [], False)
+
+    async def measure(*_: object) -> Checked:
+        return Checked(result, measurements, network, False, None)
+
+    monkeypatch.setattr(checking, "measure", measure)
+
+
+SERVER = ["--server", "http://127.0.0.1:1"]
+
+
+def test_records_go_to_standard_output_and_words_to_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found(monkeypatch, CALLS_CUT)
+    assert main(["check", *SERVER, "--yes", "--json"]) == 0
+    told = capsys.readouterr()
+    hold_to_the_contract(told.out)
+    assert [json.loads(line)["schema"] for line in told.out.splitlines()][-1] == "ringback/network/1"
+    assert "Is it me?" in told.err
+    assert "Saved: " in told.err
+
+
+def test_without_json_words_are_the_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    found(monkeypatch, CALLS_CUT)
+    out = tmp_path / "records.ndjson"
+    assert main(["check", *SERVER, "--yes", "--lang", "ru", "--out", str(out)]) == 0
+    assert "Дело во мне?" in capsys.readouterr().out
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    hold_to_the_contract(out.read_text())
+
+
+def test_the_language_is_the_environments(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    found(monkeypatch, CALLS_CUT)
+    monkeypatch.setenv("LANG", "ru_RU.UTF-8")
+    assert main(["check", *SERVER, "--yes"]) == 0
+    assert "Дело во мне?" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("measurements", "options", "code"),
+    [
+        (CALLS_CUT, [], 0),
+        (CALLS_CUT, ["--fail-on", "interference"], 10),
+        (session(), ["--fail-on", "interference"], 0),
+        (session(("*", "*", ALONE)), [], 3),
+        (session(("*", "*", ALONE)), ["--fail-on", "interference"], 3),
+    ],
+)
+def test_the_exit_code_says_what_came_of_it(
+    measurements: list[Measurement], options: list[str], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found(monkeypatch, measurements)
+    assert main(["check", *SERVER, "--yes", *options]) == code
+
+
+def test_bad_input_comes_before_missing_consent() -> None:
+    assert main(["check", "--app", "signall"]) == 2
+    assert main(["check"]) == 4
+
+
+def test_without_a_partner_only_hosts_are_tried_and_nothing_is_decided(
+    capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    assert main(["check", "--app", "signal", "--yes", "--json"]) == 3
+    told = capsys.readouterr()
+    hold_to_the_contract(told.out)
+    reasons = {row["verdict"]["reason"] for row in map(json.loads, told.out.splitlines()) if "verdict" in row}
+    assert reasons == {"no-partner"}
+    assert "ringback check --server URL" in " ".join(told.err.split())
+    assert len(list((home / "data" / "ringback" / "results").iterdir())) == 1
+
+
+def test_a_partner_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", *SERVER, "--app", "signal", "--yes", "--json"]) == 3
+    told = capsys.readouterr()
+    reasons = {row["verdict"]["reason"] for row in map(json.loads, told.out.splitlines()) if "verdict" in row}
+    assert reasons == {"partner-unreachable"}
+    assert "The partner at http://127.0.0.1:1 could not be reached" in " ".join(told.err.split())
+
+
+def test_ctrl_c_keeps_what_was_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    async def interrupted(_: ControlClient, what: str, body: bytes) -> bytes:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+    monkeypatch.setattr(ControlClient, "ask", interrupted)
+    assert main(["check", *SERVER, "--app", "signal", "--yes", "--json"]) == 3
+    told = capsys.readouterr()
+    hold_to_the_contract(told.out)
+    assert '"reason":"interrupted"' in told.out
+    assert "Stopped." in told.err
+    assert len(list((home / "data" / "ringback" / "results").iterdir())) == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_peers_reason_for_saying_no_is_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    async def refuse() -> int:
+        async with refusing() as port:
+            options = ["--server", f"http://127.0.0.1:{port}", "--app", "signal", "--yes"]
+            return await asyncio.to_thread(main, ["check", *options])
+
+    assert asyncio.run(refuse()) == 3
+    assert "(this peer is full)" in " ".join(capsys.readouterr().out.split())
+
+
+@asynccontextmanager
+async def refusing() -> AsyncIterator[int]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = b'{"type":"about:blank","title":"No","status":422,"detail":"this peer is full"}'
+        head = f"HTTP/1.1 422 No\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+        writer.write(head + body)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def test_a_dry_run_names_hosts_ports_bytes_and_time_and_sends_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    monkeypatch.setattr(targets, "resolve", lambda *_: pytest.fail("it looked names up"))
+    monkeypatch.setattr(checking, "measure", lambda *_: pytest.fail("it measured"))
+    assert main(["check", "--dry-run", "--json", "--app", "signal", "--server", "http://192.0.2.1:8080"]) == 0
+    told = capsys.readouterr()
+    lines = [json.loads(line) for line in told.out.splitlines()]
+    calls = [line for line in lines if line["what"] == "signal voice outgoing relay-call" and line["where"] == "server"]
+    assert [(line["transport"], line["ports"], line["flows"]) for line in calls] == [("udp", "3478+other", 96)]
+    assert 2e6 < calls[0]["bytes"] < 8e6
+    assert any(line["where"] == "chat.signal.org" and line["ports"] == "443" for line in lines)
+    assert "192.0.2.1 udp/3478+other" in told.err
+    assert "MB" in told.err
+    assert list(home.iterdir()) == []

@@ -1,0 +1,112 @@
+"""What check refuses, before anything is sent."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ringback import catalogue
+from ringback.cli.request import Asked, read_request
+from ringback.cli.tunnels import default_interfaces, is_tunnel, protocol
+from ringback.errors import BadInput
+from ringback.flow import Replay, ReplayPacket
+from ringback.net import Direct, Interface, Socks5
+
+KNOWN = catalogue.load()
+
+
+def test_by_default_it_is_everything_over_the_direct_path() -> None:
+    request = read_request(KNOWN, Asked())
+    assert request.apps == tuple(KNOWN.apps)
+    assert request.functions == ("text", "media", "voice")
+    assert request.directions == ("outgoing", "incoming")
+    assert request.paths == {"direct": Direct()}
+    assert request.budget_s == 200.0
+
+
+def test_quick_is_text_and_outgoing_calls_unless_functions_are_named() -> None:
+    quick = read_request(KNOWN, Asked(quick=True))
+    assert (quick.functions, quick.directions, quick.mode, quick.budget_s) == (
+        ("text", "voice"),
+        ("outgoing",),
+        "quick",
+        None,
+    )
+    assert read_request(KNOWN, Asked(quick=True, functions=["media"])).functions == ("media",)
+
+
+def test_paths_are_named_and_come_after_the_direct_one() -> None:
+    request = read_request(KNOWN, Asked(via=["office=interface:rb-none", "tor=socks5://127.0.0.1:9050"]))
+    assert request.paths == {
+        "direct": Direct(),
+        "office": Interface("rb-none"),
+        "tor": Socks5("127.0.0.1", 9050),
+    }
+    assert request.outer == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (Asked(apps=["signall"]), "no such app: signall"),
+        (Asked(functions=["fax"]), "no such function: fax"),
+        (Asked(via=["wg0"]), "NAME=PATH"),
+        (Asked(via=["=direct"]), "NAME=PATH"),
+        (Asked(via=["direct=interface:wg0"]), "the name direct is taken"),
+        (Asked(via=["a=carrier-pigeon"]), "a path is direct"),
+        (Asked(server="192.0.2.1:8080"), "http://HOST"),
+        (Asked(server="ftp://192.0.2.1"), "http://HOST"),
+        (Asked(server="http://192.0.2.1:99999"), "no URL"),
+        (Asked(budget_s=0.0), "above 0"),
+        (Asked(budget_s=float("nan")), "above 0"),
+        (Asked(replay=Path("x")), "--server"),
+        (Asked(replay=Path("/nonexistent"), server="http://192.0.2.1"), "can't be read"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(asked: Asked, says: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        read_request(KNOWN, asked)
+    assert says in str(refused.value)
+
+
+def test_a_replay_is_what_trace_wrote(tmp_path: Path) -> None:
+    replay = Replay("ab" * 32, "whatsapp", "voice", (ReplayPacket(0.0, b"12345678"),), ())
+    file = tmp_path / "call"
+    file.write_bytes(msgspec.msgpack.encode(replay))
+    server = "http://192.0.2.1"
+    assert read_request(KNOWN, Asked(replay=file, server=server)).replay == replay
+    file.write_bytes(b"\xc1")
+    with pytest.raises(BadInput, match="holds no exchange"):
+        read_request(KNOWN, Asked(replay=file, server=server))
+
+
+def test_tunnels_are_recognised_by_what_the_kernel_says(tmp_path: Path) -> None:
+    for name, uevent in (("vpn7", "DEVTYPE=wireguard\nINTERFACE=vpn7\n"), ("eth0", "INTERFACE=eth0\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "uevent").write_text(uevent)
+    (tmp_path / "mullvad").mkdir()
+    (tmp_path / "mullvad" / "tun_flags").write_text("0x1001\n")
+    assert [is_tunnel(name, tmp_path) for name in ("vpn7", "eth0", "mullvad", "ppp0", "gone")] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert protocol("vpn7", tmp_path) == "wireguard"
+    assert protocol("mullvad", tmp_path) is None
+
+
+def test_a_default_route_in_two_halves_is_one_too(tmp_path: Path) -> None:
+    head = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
+    rows = [
+        "eth0\t00000000\t0102A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0",
+        "tun0\t00000000\t0100000A\t0003\t0\t0\t0\t00000080\t0\t0\t0",
+        "tun0\t00000080\t0100000A\t0003\t0\t0\t0\t00000080\t0\t0\t0",
+        "docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0",
+        "down0\t00000000\t00000000\t0000\t0\t0\t0\t00000000\t0\t0\t0",
+    ]
+    file = tmp_path / "route"
+    file.write_text(head + "\n".join(rows) + "\n")
+    assert default_interfaces(file) == ["eth0", "tun0"]
+    assert default_interfaces(tmp_path / "none") == []
