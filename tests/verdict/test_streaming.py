@@ -107,7 +107,7 @@ def exchange(seed: int, does: Does, sizes: Sequence[tuple[bool, int]], link: Lin
             far.begin(event.flow, now)
         if isinstance(event, Delivered):
             received[0] += len(event.data)
-            return far.deliver(len(event.data))
+            return far.deliver(event.data)
         return ()
 
     ends = HandEnd([Open(1, "tcp", PEER, 443, "direct")], participant, lambda end: near.over), HandEnd(rule=peer)

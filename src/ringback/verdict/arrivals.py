@@ -19,7 +19,8 @@ Factor = Literal["payload", "port"]
 
 UDP_HEADERS = 28  # IPv4 and UDP; bytes
 UDP_HEADER = 8
-IN_FLIGHT = 0.5  # s; what was sent in the last stretch before the reading may not have had the time to arrive
+IN_FLIGHT = 0.5  # s, at most; what was sent just before the reading may not have had the time to arrive
+MARGIN = 0.05  # s over the delay that nearly all packets keep
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,26 @@ def pool(rounds: Iterable[Round], factor: Factor, other: Factor | None = None) -
         ]
         offset = clock_offset([outcome for _, outcome in datagrams])
         for hit, outcome in datagrams:
-            (struck if hit else spared).append(as_call(outcome, offset, number, each.read_to))
+            (struck if hit else spared).append(as_call(outcome, offset, number, read_end(each, offset)))
         for x in kept:
             if isinstance(x.outcome, StreamOutcome):
                 (struck_streams if struck_by(factor, x.spec.arm) else spared_streams).append(x.outcome)
     return Pool(tuple(struck), tuple(spared), tuple(struck_streams), tuple(spared_streams))
+
+
+def read_end(each: Round, offset: float) -> float | None:
+    """Seconds of script up to which a stopped round's packets had the time to arrive; None for one that was not."""
+    if each.read_to is None:
+        return None
+    delays = [
+        got - sent - shift
+        for x in each.exchanges
+        if isinstance(x.outcome, DatagramOutcome)
+        for lane, shift in ((x.outcome.outward, offset), (x.outcome.inward, -offset))
+        for sent, got in pairs(lane)
+    ]
+    usual = float(np.percentile(delays, 99)) if delays else IN_FLIGHT
+    return each.read_to - min(IN_FLIGHT, max(0.0, usual) + MARGIN)
 
 
 def clock_offset(outcomes: Sequence[DatagramOutcome]) -> float:
@@ -120,11 +136,9 @@ def pairs(lane: Lane) -> list[tuple[float, float]]:
     ]
 
 
-def as_call(outcome: DatagramOutcome, offset: float, number: int, read_to: float | None) -> Call:
-    """An exchange on the near clock. `read_to`: `Round.read_to`; packets scheduled in the last half second before a
-    round was stopped are left out."""
+def as_call(outcome: DatagramOutcome, offset: float, number: int, end: float | None) -> Call:
+    """An exchange on the near clock, with the packets scheduled before `end` (see `read_end`; None: all)."""
     known = outcome.partner == "reported"
-    end = None if read_to is None else read_to - IN_FLIGHT
     outward = _way(outcome.outward, 0.0, -offset, end) if known else None
     inward = _way(outcome.inward, -offset, 0.0, end) if known else _guessed(outcome, end)
     return Call(outward, inward, len(outcome.icmp), len(outcome.answers), number)

@@ -91,8 +91,9 @@ def _neutral_answers(neutral: Sequence[Try]) -> bool:
 
 
 def good(each: Try) -> int:
-    """Questions answered as they should be: a reset or a forged name is no answer."""
-    return 0 if each.failure is not None and each.sent <= 1 else min(each.answered, each.sent)
+    """Questions answered as they should be: a forged name is no answer, nor is what came before a reset."""
+    failed = each.failure is not None and (each.sent <= 1 or each.form == "dns")
+    return 0 if failed else min(each.answered, each.sent)
 
 
 def flows(tries: Sequence[Try], confidence: float = CONFIDENCE) -> Share:

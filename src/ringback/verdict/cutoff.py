@@ -12,7 +12,7 @@ import numpy as np
 
 from ringback.verdict.arrivals import UDP_HEADER, Call, Way
 
-MIN_TAIL = 8  # packets of silence that make a cut
+MIN_TAIL = 5  # packets of silence that make a cut; a round that accuses is stopped soon after one
 MAX_CHANCE = 1e-5  # and how likely they may be by the losses before them
 FIRST_PACKETS = 3  # a flow that dies this early was dropped on sight: it took that long to recognise it
 

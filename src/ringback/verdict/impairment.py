@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from ringback.record import Cell, DatagramOutcome, Mechanism, NetworkState, Round, StreamOutcome, Trigger, Try, Udp
 from ringback.verdict import mechanism, quality, shares
-from ringback.verdict.arrivals import Call, Floats, Way, as_call, clock_offset
+from ringback.verdict.arrivals import Call, Floats, Way, as_call, clock_offset, read_end
 from ringback.verdict.finding import Finding
 
 MIN_MOS = 2.5
@@ -138,7 +138,7 @@ def _transport_finding(rounds: Sequence[Round]) -> Finding:
     for number, each in enumerate(rounds):
         outcomes = [x.outcome for x in each.exchanges if isinstance(x.outcome, DatagramOutcome)]
         offset = clock_offset(outcomes)
-        calls += [as_call(outcome, offset, number, each.read_to) for outcome in outcomes]
+        calls += [as_call(outcome, offset, number, read_end(each, offset)) for outcome in outcomes]
     found = mechanism.fit_calls(calls, [_flawless(call) for call in calls])
     return found if found.mechanism in TRANSPORT else Finding("unknown")
 

@@ -29,7 +29,7 @@ from ringback.verdict import contrast, impairment, mechanism
 from ringback.verdict.arrivals import UDP_HEADER, Factor, struck_by
 from ringback.verdict.evidence import CellEvidence, cell_evidence
 from ringback.verdict.finding import NUMBERS, RANK, Finding
-from ringback.verdict.quality import Codec, due
+from ringback.verdict.quality import MIN_MOS, Codec, due
 
 NAMED = 20.0  # a factor of an accusing cell is named when its own e-value reaches this, or is the greatest
 TCP_HEADER = 32  # bytes in each segment's IP payload, with timestamps (RFC 7323)
@@ -124,8 +124,11 @@ def _randomised(seen: _Seen) -> Verdict | None:
     strength = seen.evidence.factors
     (form, factor), finding = min(found.items(), key=lambda item: (RANK[item[1].mechanism], -strength[item[0]]))
     agrees = seen.contrast.outcome == "accuses"
+    base = seen.base("port" if factor == "port" else "payload")
+    if finding.mechanism == "drop-after" and base.mos is not None:
+        base = msgspec.structs.replace(base, mos=MIN_MOS)  # a call that is cut, however soon the round was stopped
     return _with(
-        seen.base("port" if factor == "port" else "payload"),
+        base,
         finding,
         status="restricted",
         basis="randomised",

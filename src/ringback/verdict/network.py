@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from ringback.record import DatagramOutcome, NetworkState, Round, Try, Udp
 
 MOST = 0.5
+ONE_TRIP_MS = 900.0
 LIMITED = 0.7  # of UDP's questions answered, as a share of TCP's: below it UDP is limited
 
 
@@ -35,7 +36,10 @@ def _udp(here: Sequence[Try], rounds: Sequence[Round]) -> Udp:
     trusted = [t for t in here if t.kind in ("neutral", "peer")]
     udp = [t.answered / t.sent for t in trusted if t.transport == "udp" and t.sent]
     udp += [_delivered(outcome) for outcome in _controls(rounds)]
-    tcp = [float(t.answered > 0) for t in trusted if t.transport == "tcp"]
+    # a connect that needed a second SYN (RFC 6298: after 1 s) lost a round trip as a ping does that is not answered
+    tcp = [
+        float(t.answered > 0 and (t.rtt_ms is None or t.rtt_ms < ONE_TRIP_MS)) for t in trusted if t.transport == "tcp"
+    ]
     if not udp:
         return "open"
     answered = sum(udp) / len(udp)

@@ -73,6 +73,11 @@ def _cut(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Fi
     to within what they may have been."""
     if _share(_stalled, struck) < MAJORITY or _share(_stalled, spared) > 0.25:
         return None
+    # until the cut a flow runs as fast as others do; one that crawled to where it stalled was slowed
+    ran = _median([s.arrivals[-1][0] / (s.failed_at or 1.0) for s in struck if _stalled(s)])
+    usual = _median([s.arrivals[-1][0] for s in spared if s.arrivals])
+    if ran > 0.3 and ran * _median([s.failed_at for s in struck if _stalled(s)]) > 2 * usual:
+        return None
     passed = np.array([_passed(s) for s in struck if _stalled(s)])
     middle = float(np.median(passed))
     low, high = np.percentile(passed, [25, 75])
@@ -119,8 +124,9 @@ def _increments(stream: StreamOutcome) -> tuple[Floats, Floats]:
 
 def _rate(stream: StreamOutcome) -> float | None:
     """Bytes a second that came once the burst at the start was over: over halves of a longer download after its first
-    part, the median (bytes held back behind a lost segment come in a jump, which a mean would count); of a short exchange the greatest between two arrivals that are most of a segment apart, since the rest of the
-    time it waits for its own turn."""
+    part, the median (bytes held back behind a lost segment come in a jump, which a mean would count); of a short
+    exchange the greatest between two arrivals that are most of a segment apart, since the rest of the time it waits
+    for its own turn."""
     seconds, got = _increments(stream)
     if len(got) + 1 >= LONG:
         start = int(np.searchsorted(np.cumsum(got), START * got.sum()))
@@ -164,14 +170,15 @@ def _slowed(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) ->
 
 
 def _lossy(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Finding:
-    """The loss that TCP's speed implies, to within a factor; of short exchanges nothing is said."""
+    """The loss that TCP's speed implies, to within a factor (a modern TCP bears more than the formula grants); of short
+    exchanges nothing is said."""
     trip = _median([s.connected for s in spared])
     rates = [r for s in struck if len(s.arrivals) >= 4 and s.down_expected >= LONG * MSS and (r := _goodput(s)) > 0]
     if len(rates) < 3 or trip <= 0:
         return Finding("loss")
     share = _implied_loss(float(np.median(rates)), trip)
     low, high = (_implied_loss(float(np.percentile(rates, q)), trip) for q in (90, 10))
-    return Finding("loss", loss=share, loss_interval=(0.6 * min(low, share), min(1.0, 1.6 * max(high, share))))
+    return Finding("loss", loss=share, loss_interval=(0.6 * min(low, share), min(1.0, 2.2 * max(high, share))))
 
 
 def _implied_loss(rate: float, trip: float) -> float:
@@ -207,13 +214,14 @@ def _late_alike(shifts: Floats) -> bool:
 
 
 def _is_delay(struck: Sequence[StreamOutcome], shifts: Floats) -> bool:
-    """All first bytes are late alike, and what follows is not spread out: a segment comes at the heels of the one
-    before. At a limited rate it would come later by about as much as the first."""
+    """All first bytes are late alike, and what follows comes either at the heels of what was before or, where it waited
+    for its turn, as late again. At a limited rate each would be late by its own length."""
     if not _late_alike(shifts):
         return False
     middle = float(np.median(shifts))
-    heels = [float(np.mean(seconds < 0.2 * middle)) for s in struck if len(seconds := _increments(s)[0])]
-    return bool(heels) and float(np.median(heels)) >= 0.5
+    gaps = [_increments(s)[0] / middle for s in struck if len(s.arrivals) > 1]
+    fits = [float(np.mean((gap < 0.2) | ((gap > 0.85) & (gap < 1.25)))) for gap in gaps]
+    return bool(fits) and float(np.median(fits)) >= 0.6
 
 
 def _delayed(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome], shifts: Floats) -> Finding:
@@ -233,13 +241,14 @@ def _limited(struck: Sequence[StreamOutcome], rates: Floats, shifts: Floats) -> 
     pace = MSS / float(np.median(rates))
     error = float(np.std(shifts)) / np.sqrt(len(shifts)) if len(shifts) else pace
     late = float(np.median(shifts)) / pace if len(shifts) else 0.0
-    score = (late - FIRST_LATE * 0.35) / max(1.25 * error / pace, 0.2)
+    first = (_median([float(s.arrivals[0][1]) for s in struck if s.arrivals]) + IP_HEADERS) / (MSS + IP_HEADERS)
+    score = (late - first / 2) / max(1.25 * error / pace, 0.2)
     bursts = [float(np.mean(gaps < 0.35 * pace)) for s in struck if len(gaps := _increments(s)[0]) >= LONG]
     if bursts:
         score += (BURST_SHARE - float(np.median(bursts))) / 0.08
     kbps = rates * (MSS + IP_HEADERS) / MSS / 125
     if score > 0:
-        if not bursts and late > 0:  # too short to fill a segment's gap: the first byte's lateness says it as well
+        if not bursts and late > 0 and first > 0.9:  # in a short exchange the first byte's lateness says it as well
             kbps = np.maximum(kbps, FIRST_LATE / late * float(np.median(kbps)))
         low, middle, high = np.percentile(kbps, [2.5, 50, 97.5])
         return Finding("shape", rate_kbps=float(middle), rate_kbps_interval=(0.98 * float(low), 1.02 * float(high)))
