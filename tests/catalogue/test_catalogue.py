@@ -90,7 +90,7 @@ def test_every_name_and_relay_lies_in_its_functions_overlay_prefix() -> None:
         ("signal.toml", '"udp/3478", "udp/443"', '"udp/3478", "udp/70000"', "functions.voice.ports", "70000"),
         ("telegram.toml", '"quality"]', '"qualities"]', "telegram.toml: fact", "qualities"),
         ("telegram.toml", '"functions.voice.marks"', '"functions.voice.hosts"', "voice.marks.realm", "source"),
-        ("max.toml", "verified = false", "verified = true", "max.toml: verified", "quality"),
+        ("max.toml", "verified = false", "verified = true", "max.toml: verified", "functions.voice.ports"),
         ("max.toml", 'name = "max"', 'name = "min"', "max.toml: name", "min"),
         ("max.toml", 'tls = "i.oneme.ru"', 'tls = "i.twome.ru"', "functions.media", "i.twome.ru"),
         ("max.toml", "tls = 443, dns = 53", "dns = 53", "functions.text.app_port", "tls"),

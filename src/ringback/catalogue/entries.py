@@ -93,7 +93,8 @@ class FunctionEntry(msgspec.Struct, frozen=True):
 
 
 class App(msgspec.Struct, frozen=True):
-    """One messenger. verified: False where any of its facts is not backed by a capture or the maker's own word."""
+    """One messenger. verified: its forms, and the ports of its calls, are backed by captures, by open clients or by the
+    maker's own word; single facts may still be unverified."""
 
     name: str
     title: str

@@ -29,6 +29,7 @@ from ringback.errors import BadInput
 
 FUNCTIONS = ("text", "media", "voice")
 NOT_APPS = ("overlay.toml", "vpn.toml", "common.toml")
+VERIFIED_KEYS = ("functions.voice.ports", "functions.voice.forms", "functions.text.forms", "functions.media.forms")
 DOCUMENTATION = tuple(map(ipaddress.IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))  # RFC 5737
 
 T = TypeVar("T")
@@ -190,10 +191,11 @@ def _app(file: Traversable, where: str) -> App:
         raise BadInput("ie must be 0 to 95 and bpl positive", f"{where}: quality")
     functions = {name: _function(name, read.functions[name], f"{where}: functions.{name}") for name in FUNCTIONS}
     _check_facts({key: table[key] for key in ("quality", "functions")}, read.fact, where)
-    unverified = [fact for fact in read.fact if not fact.verified and fact.about != ("quality",)]
-    if read.verified and unverified:
-        raise BadInput(f"says verified, but the fact about {unverified[0].about[0]} is not", f"{where}: verified")
-    return App(read.name, read.title, functions, read.quality, read.verified, read.fact)
+    app = App(read.name, read.title, functions, read.quality, read.verified, read.fact)
+    for key in VERIFIED_KEYS if read.verified else ():
+        if not all(fact.verified for fact in app.facts_about(key)):
+            raise BadInput(f"says verified, but a fact about {key} is not", f"{where}: verified")
+    return app
 
 
 def _function(name: str, table: dict[str, Any], where: str) -> FunctionEntry:

@@ -65,7 +65,7 @@ def _record(head: bytes, data: bytes) -> bytes:
     return head + len(data).to_bytes(2, "big") + data
 
 
-# Seconds, bytes up and down of the TLS records inside, about those of nDPI's openvpn captures.
+# Seconds, bytes up and down of the TLS records inside: assumed, a handshake with two certificates.
 HANDSHAKE = ((0.1, 280, 1100), (0.25, 900, 250), (0.4, 500, 400))
 HANDSHAKE_RECORD = functools.partial(_record, b"\x16\x03\x01")
 DATA_RECORD = functools.partial(_record, b"\x17\x03\x03")
