@@ -63,10 +63,14 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """An exchange, the number of its conversation in the file, and whether its first sender is the own side."""
+    """An exchange, the number of its conversation in the file, and whether its first sender is the own side.
+
+    marked: whether its own bytes name the app, not the company it kept.
+    """
 
     number: int
     first_is_near: bool
+    marked: bool
     exchange: Exchange
 
 
@@ -200,6 +204,7 @@ class _Finder:
         return Found(
             conversation.number,
             first_is_near,
+            app is not None and app == (seen.named.app or seen.datagrams.app),
             Exchange(
                 app, function, direction, route, conversation.transport, conversation.first,
                 conversation.last - conversation.first, seen.packets, seen.bytes, (_told(near), _told(far)),

@@ -26,7 +26,7 @@ GAP = 5.0  # seconds without a packet that are no call's pause
 CLOSED = 0.5  # seconds that are left of such a gap
 KEPT_BYTES = 1_000_000  # payload of one exchange: a round's calls last 10.5 s
 KEPT_SECONDS = 60.0
-MOST = 64  # calls of one capture, those with the most packets
+MOST = 64  # calls of one capture
 SUFFIX = ".replay"
 PRIVATE = 0o600
 LARGEST_FILE = 4_000_000
@@ -40,7 +40,8 @@ class Call(NamedTuple):
 
 
 def replays(path: Path) -> list[Replay]:
-    """The calls over UDP, the one with most packets first. Addresses are not in them.
+    """The calls over UDP: those first whose own bytes name their app, among them the one with most packets. Addresses
+    are not in them.
 
     Calls of unknown apps are those in whose flow RTP runs. Raises BadInput for a file that is no capture.
     """
@@ -50,14 +51,14 @@ def replays(path: Path) -> list[Replay]:
 def calls(path: Path) -> list[Call]:
     """As `replays`, each with its exchange."""
     wanted = [f for f in search(path, Notes()) if f.exchange.transport == "udp" and f.exchange.function == "voice"]
-    wanted = sorted(wanted, key=lambda one: (-one.exchange.packets, one.number))[:MOST]
+    wanted = sorted(wanted, key=lambda one: (not one.marked, -one.exchange.packets, one.number))[:MOST]
     kept = _packets({one.number for one in wanted}, path)
     made = [Call(one, _replay(one, kept.get(one.number, []))) for one in wanted]
     return [call for call in made if call.replay.near and call.replay.far]
 
 
 def replay_file(path: Path, app: str = "whatsapp") -> Replay:
-    """The call to be sent again: of a file that `save` wrote its only one, of a capture the app's longest by packets.
+    """The call to be sent again: of a file that `save` wrote its only one, of a capture the app's first of `replays`.
 
     Raises BadInput, naming the file, where there is none.
     """
