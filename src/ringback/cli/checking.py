@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.text import Text
 
 from ringback import catalogue
-from ringback.cli import consent, dry_run, exits, results, speech
+from ringback.cli import consent, dry_run, exits, folders, results, speech
 from ringback.cli.exits import Exit, FailOn
 from ringback.cli.measuring import Checked, measure
 from ringback.cli.progress import progress
@@ -39,6 +39,7 @@ def run(asked: Asked, how: Answering) -> Exit:
     agreed = consent.obtain(language, how.yes)
     if agreed is None:
         return Exit.NO_CONSENT
+    folders.make_private(folders.results_folder())  # what can't be kept is not measured
     phrases = load(language)
     tunnels = tunnels_in_use()
     if tunnels:
@@ -46,11 +47,12 @@ def run(asked: Asked, how: Answering) -> Exit:
     with speech.Records(how.json, how.out) as records:
         with progress(phrases.say("progress.check")) as report:
             checked = asyncio.run(measure(request, known, report))
-        notes = ["a tunnel carried the default route"] if tunnels else []
-        saved = results.save(checked.result, checked.measurements, checked.network, agreed, notes)
         for record in (*checked.measurements, checked.network):
             records.write(record)
-    _tell(checked, request, saved, how.json, language, phrases)
+    _tell(checked, request, how.json, language, phrases)
+    notes = ["a tunnel carried the default route"] if tunnels else []
+    saved = results.save(checked.result, checked.measurements, checked.network, agreed, notes)
+    print(phrases.say("progress.saved", path=saved), file=sys.stderr)
     return exits.of_measurements(checked.measurements, how.fail_on)
 
 
@@ -63,9 +65,7 @@ def _dry(request: CheckRequest, known: catalogue.Catalogue, how: Answering, lang
     return Exit.VERDICT
 
 
-def _tell(
-    checked: Checked, request: CheckRequest, saved: Path, json: bool, language: Language, phrases: Phrases
-) -> None:
+def _tell(checked: Checked, request: CheckRequest, json: bool, language: Language, phrases: Phrases) -> None:
     console = speech.console(json)
     if checked.interrupted:
         console.print(Text(phrases.say("progress.interrupted")), Text())
@@ -75,4 +75,3 @@ def _tell(
     console.print(table(checked.measurements, checked.network, language))
     if checked.result.tries and (request.server is None or checked.result.partner == "unreachable"):
         console.print(Text(), tries_table(checked.result.tries, language))
-    print(phrases.say("progress.saved", path=saved), file=sys.stderr)

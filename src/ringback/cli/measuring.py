@@ -25,6 +25,7 @@ from ringback.trial.conclude import Where, conclude
 from ringback.trial.control import TrySpec
 from ringback.trial.session import Result, Session, Settings
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 HERE = "here"  # the network's name on a real one: nothing about it is known
 
 
@@ -54,23 +55,26 @@ async def peer_address(url: str) -> tuple[str | None, str]:
 
 
 @contextlib.contextmanager
-def _stopped_by_interrupt(stop: asyncio.Event) -> Iterator[None]:
-    """The first Ctrl-C sets `stop`; a second one is the usual KeyboardInterrupt."""
+def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """The first Ctrl-C, or being told to end, sets `stop`; a second one is whatever it usually is."""
     loop = asyncio.get_running_loop()
 
     def first() -> None:
         stop.set()
-        loop.remove_signal_handler(signal.SIGINT)
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
 
     try:
-        loop.add_signal_handler(signal.SIGINT, first)
-    except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or no such system
+        for number in SIGNALS:
+            loop.add_signal_handler(number, first)
+    except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or a system without
         yield
         return
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 async def _until(stop: asyncio.Event, work: Awaitable[dict[str, str]]) -> dict[str, str]:
@@ -107,7 +111,7 @@ async def measure(request: CheckRequest, catalogue: Catalogue, progress: Report 
     """Raises what the engine raises on purpose; Ctrl-C is no error, and what was measured by then is handed back."""
     stop = asyncio.Event()
     started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    with _stopped_by_interrupt(stop):
+    with _stopped_by_signals(stop):
         peer, family = (None, "ipv4") if request.server is None else await peer_address(request.server)
         names = targets.names_to_resolve(catalogue, request.apps, request.functions)
         addresses = await _until(stop, targets.resolve(names, family))
