@@ -68,6 +68,8 @@ class Socket:
             set_ttl(self._sock, wanted)
             self._ttl_now = wanted
         for last in (False, True):
+            # Before the call, not after: the send may wake the receiver on this very core, and we go on much later.
+            at = monotonic()
             try:
                 self._sock.send(data)
             except (BlockingIOError, InterruptedError):
@@ -82,7 +84,7 @@ class Socket:
                     continue
                 self._complain(error)
                 return
-            self._departed(index, monotonic())
+            self._departed(index, at)
             return
 
     def close(self) -> None:

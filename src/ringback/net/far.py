@@ -203,6 +203,8 @@ class FarDriver:
             address = "::ffff:" + address
         if send.ttl is not None:
             set_ttl(sock, send.ttl)
+        assert self._pump is not None
+        at = self._pump.now()
         try:
             sock.sendto(send.data, (address, remote))
         except OSError:  # full buffer, no route: it was not sent, and no `Sent` says that it was
@@ -210,8 +212,7 @@ class FarDriver:
         finally:
             if send.ttl is not None:
                 set_ttl(sock, None)
-        assert self._pump is not None
-        self._pump.feed(Sent(flow, send.index, self._pump.now()))
+        self._pump.feed(Sent(flow, send.index, at))
 
     # -- streams ------------------------------------------------------------------------------------------------
 
