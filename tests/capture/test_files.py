@@ -1,0 +1,165 @@
+"""Captures of every kind are read alike; damage costs what it hit, and is said."""
+
+import struct
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringback.capture import exchanges, replays, trace
+from ringback.capture.files import frames
+from ringback.capture.notes import Notes
+from ringback.errors import BadInput
+from tests.capture import making
+from tests.capture.making import FAR, NEAR, START, ethernet, ip
+
+LINES = [(START + i / 4, ethernet(ip(NEAR, FAR, bytes((i,)) * 40))) for i in range(8)]
+Writer = Callable[[Path], Path]
+
+KINDS: dict[str, Writer] = {
+    "pcap": lambda path: making.pcap(path, LINES),
+    "pcap, other byte order": lambda path: making.pcap(path, LINES, order=">"),
+    "pcap, nanoseconds": lambda path: making.pcap(path, LINES, nano=True),
+    "pcapng": lambda path: making.pcapng(path, LINES),
+    "pcapng, other byte order": lambda path: making.pcapng(path, LINES, order=">"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_gives_the_same_frames(kind: str, tmp_path: Path) -> None:
+    notes = Notes()
+    found = list(frames(KINDS[kind](tmp_path / "capture"), notes))
+    assert [(frame.at, frame.data) for frame in found] == LINES
+    assert {frame.link for frame in found} == {1}
+    assert not notes.damaged
+    assert notes.lines() == ()
+
+
+def test_interfaces_have_their_own_link_types_and_clocks(tmp_path: Path) -> None:
+    nano = struct.pack("<HHB3xHHqHH", 9, 1, 9, 14, 8, 100, 0, 0)  # if_tsresol 10^-9, if_tsoffset 100 s
+    packet = ip(NEAR, FAR, b"x" * 40)
+    file = tmp_path / "two.pcapng"
+    file.write_bytes(
+        making.section()
+        + making.interface(1)
+        + making.interface(101, options=nano)
+        + making.enhanced(START, ethernet(packet))
+        + making.block(5, bytes(12))  # interface statistics: skipped
+        + making.enhanced(START - 100, packet, number=1, ticks=10**9)
+        + making.section(">")
+        + making.interface(101, ">")
+        + making.block(3, struct.pack(">I", len(packet)) + packet, ">")  # a simple packet has no time
+        + making.block(2, struct.pack(">HHIIII", 0, 0, 0, 5_000_000, len(packet), len(packet)) + packet, ">")
+    )
+    notes = Notes()
+    found = [(frame.at, frame.link, frame.data) for frame in frames(file, notes)]
+    assert found == [
+        (START, 1, ethernet(packet)), (START, 101, packet), (0.0, 101, packet), (5.0, 101, packet)
+    ]  # fmt: skip
+    assert not notes.damaged
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cut_file_gives_what_came_before_the_cut(kind: str, tmp_path: Path) -> None:
+    whole = KINDS[kind](tmp_path / "capture").read_bytes()
+    counts = []
+    for size in range(4, len(whole)):
+        cut = tmp_path / "cut"
+        cut.write_bytes(whole[:size])
+        notes = Notes()
+        counts.append(len(list(frames(cut, notes))))
+        assert all(one.startswith("the file ends within") for one in notes.lines()) or "byte order" in notes.lines()[0]
+    assert counts == sorted(counts)
+    assert set(counts) == set(range(8))
+
+
+def test_a_record_that_claims_too_much_ends_the_reading_and_says_so(tmp_path: Path) -> None:
+    file = making.pcap(tmp_path / "damaged.pcap", LINES)
+    data = bytearray(file.read_bytes())
+    at = 24 + 3 * (16 + len(LINES[0][1])) + 8
+    data[at : at + 4] = b"\xff\xff\xff\x7f"
+    file.write_bytes(data)
+    found = trace(file)
+    assert [exchange.packets for exchange in found.exchanges] == [3]
+    assert found.damaged
+    assert found.notes == ("a record claims 2147483647 bytes: read up to there",)
+
+
+def test_a_block_that_does_not_add_up_is_left_out_alone(tmp_path: Path) -> None:
+    file = tmp_path / "damaged.pcapng"
+    bad = making.block(6, struct.pack("<IIIII", 0, 0, 0, 4000, 4000) + b"short")
+    stray = making.enhanced(START, b"x" * 60, number=9)
+    good = [making.enhanced(at, data) for at, data in LINES]
+    file.write_bytes(making.section() + making.interface(1) + b"".join((*good[:4], bad, stray, *good[4:])))
+    found = trace(file)
+    assert [exchange.packets for exchange in found.exchanges] == [8]
+    assert found.notes == ("a packet's block that does not add up was left out (2 times)",)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"", "is empty"), (b"\0" * 100, "neither pcap nor pcapng"), (b"PK\3\4 archive", "neither pcap nor pcapng")],
+)
+def test_what_is_no_capture_is_refused_by_name(content: bytes, why: str, tmp_path: Path) -> None:
+    file = tmp_path / "something.bin"
+    file.write_bytes(content)
+    for read in (trace, replays, lambda path: list(exchanges(path))):
+        with pytest.raises(BadInput, match=why) as caught:
+            read(file)
+        assert caught.value.where == str(file)
+
+
+def test_what_cannot_be_opened_is_refused_by_name(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.pcap", tmp_path):
+        with pytest.raises(BadInput, match="can't be opened") as caught:
+            trace(path)
+        assert caught.value.where == str(path)
+
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("samples")
+    return {kind: write(folder / "capture").read_bytes() for kind, write in KINDS.items()}
+
+
+@given(
+    kind=st.sampled_from(sorted(KINDS)),
+    changes=st.lists(st.tuples(st.integers(4, 800), st.integers(0, 255)), max_size=12),
+    cut=st.integers(4, 2000),
+    extra=st.binary(max_size=40),
+)
+def test_no_damage_crashes_the_reader(
+    kind: str,
+    changes: list[tuple[int, int]],
+    cut: int,
+    extra: bytes,
+    sample: dict[str, bytes],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    data = bytearray(sample[kind])
+    for at, value in changes:
+        if at < len(data):
+            data[at] = value
+    file = tmp_path_factory.getbasetemp() / "mutated"
+    file.write_bytes(bytes(data[:cut]) + extra)
+    found = trace(file)
+    assert sum(exchange.packets for exchange in found.exchanges) <= len(LINES) + 3
+    replays(file)
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    sockets = [(f"198.51.100.{i % 200}", 1000 + i % 50) for i in range(12_000)]
+    lines = ((START + i / 100, ethernet(ip(NEAR, far, bytes(1200)))) for i, far in enumerate(sockets))
+    file = making.pcap(tmp_path / "large.pcap", lines)
+    assert file.stat().st_size > 14_000_000
+    tracemalloc.start()
+    try:
+        assert sum(exchange.packets for exchange in exchanges(file)) == 12_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4_000_000
