@@ -22,6 +22,7 @@ class CellTrial:
     def __init__(self, cell: Cell, plans: Sequence[FormPlan], threshold: float, most_rounds: int) -> None:
         self.cell = cell
         self.plans = plans
+        self._forms = [plan.form for plan in plans]
         self.threshold = threshold
         self.most_rounds = most_rounds
         self.rounds: list[Round] = []
@@ -56,7 +57,8 @@ class CellTrial:
         from it: what is struck is dead. Otherwise the round goes on, for the mechanism's sake."""
         if unfinished.read_to is None or not _stone_dead(unfinished, unfinished.read_to):
             return False
-        return combine([*self._weighed, round_evidence(unfinished, working=False)]).e_value >= self.threshold
+        weighed = [*self._weighed, round_evidence(unfinished, working=False)]
+        return combine(weighed, self._forms).e_value >= self.threshold
 
     @property
     def short_next(self) -> bool:
@@ -73,7 +75,7 @@ class CellTrial:
             self.lost += 1
 
     def weigh(self) -> None:
-        self.evidence = combine(self._weighed)
+        self.evidence = combine(self._weighed, self._forms)
 
 
 def _passed(outcome: Outcome, after: float) -> bool:

@@ -117,6 +117,7 @@ class FarDatagram(Half):
         self.flow: Flow | None = None
         self.anchor: float | None = None
         self.proven = False
+        self.over = False  # its round was closed
         self.handed_to = 0.0  # far clock up to which timed sends were handed over
 
     def arrive(self, flow: Flow, i: int, size: int, at: float) -> Sequence[Command]:

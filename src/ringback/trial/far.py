@@ -6,73 +6,37 @@ and an address that did not open the session gets no more bytes than it gave.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import heappop, heappush
 
 import msgspec
 
 from ringback.errors import BadInput
-from ringback.flow.script import DatagramScript, Script
+from ringback.flow.script import Script
 from ringback.record import ExchangeSpec
 from ringback.trial import control
 from ringback.trial.datagrams import FarDatagram
+from ringback.trial.granted import (
+    MAX_BYTES,
+    MAX_OPEN_ROUNDS,
+    MAX_REPLAY_BYTES,
+    Granted,
+    OpenRound,
+    Settings,
+    check_specs,
+)
 from ringback.trial.openers import Openers
 from ringback.trial.seam import Accepted, Close, Command, Delivered, Ended, Event, Flow, Received, Sent
 from ringback.trial.streams import OPENING, FarStream
 from ringback.trial.tries import TryRun
 
+__all__ = ["SIGNED", "FarEnd", "Renderer", "Settings"]
+
 Renderer = Callable[[ExchangeSpec, bytes, Sequence[bytes]], Script]
 """(spec, seed, replays) -> script: flow.render, bound by whoever builds the far end."""
 
-SESSION_LIFE = 3600.0  # seconds
-ROUND_LIFE = 240.0  # seconds after which a round that was never closed is forgotten
-MAX_SESSIONS = 200
-MAX_OPEN_ROUNDS = 16  # per session
-MAX_EXCHANGES = 64  # per round
-MAX_SECONDS = 30.0
-MAX_SIZE = 2_000_000
-MAX_SOURCES = 16  # addresses of one session: CGNAT, and one a path
-MAX_TRIES = 400  # per session's request
-MAX_PINGS = 50
-MAX_REPLAY_BYTES = 2_000_000
+NEVER = float("inf")
 SIGNED = b"ringback/transcript/1"
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """ports: wanted port (`udp/3478`) to the one that is had; absent: any port is served as it is (simulator).
-    resolver: whom the vantage asks for names.
-    random: n bytes from a CSPRNG; sign: Ed25519 signature of a message; key: its public key."""
-
-    other: Mapping[str, Sequence[int]]
-    random: Callable[[int], bytes]
-    sign: Callable[[bytes], bytes]
-    key: bytes
-    ports: Mapping[str, int] | None = None
-    resolver: str | None = None
-
-
-class _Session:
-    def __init__(self, seed: bytes, source: str, replays: Sequence[bytes], now: float) -> None:
-        self.seed = seed
-        self.sources = {source}
-        self.replays = replays
-        self.until = now + SESSION_LIFE
-        self.rounds: dict[int, _Round] = {}
-        self.digests: list[bytes] = []
-        self.vantage: TryRun | None = None
-
-    def prove(self, source: str) -> None:
-        """This address completed a TCP handshake within the session, so it is really there."""
-        if len(self.sources) < MAX_SOURCES:
-            self.sources.add(source)
-
-
-class _Round:
-    def __init__(self, number: int, session: _Session, now: float) -> None:
-        self.number = number
-        self.session = session
-        self.until = now + ROUND_LIFE
-        self.datagrams: dict[int, FarDatagram] = {}
-        self.streams: dict[int, FarStream] = {}
 
 
 class FarEnd:
@@ -81,18 +45,20 @@ class FarEnd:
     def __init__(self, settings: Settings, render: Renderer) -> None:
         self._settings = settings
         self._render = render
-        self._sessions: dict[str, _Session] = {}
-        self._openers: Openers[_Round] = Openers()
+        self._sessions: dict[str, Granted] = {}
+        self._openers: Openers[OpenRound] = Openers()
         self._flows: dict[Flow, FarDatagram] = {}
         self._stream_flows: dict[Flow, FarStream | bytearray] = {}
         self._stream_sources: dict[Flow, str] = {}
         self._stream_ports: dict[Flow, int] = {}
-        self._running: dict[int, FarDatagram] = {}
+        self._schedule: list[tuple[float, int, FarDatagram]] = []  # heap: when an exchange next hands sends over
+        self._scheduled = 0
+        self._held = 0  # bytes of pending scripts and replays
         self._tries: list[TryRun] = []
         self._outbox: list[Command] = []
         self._try_flows = 0
         self._sweep_at = 0.0
-        self._due = float("inf")  # when a running exchange next hands sends over
+        self._tries_due = NEVER
 
     @property
     def finished(self) -> bool:
@@ -105,12 +71,23 @@ class FarEnd:
 
     def answer(self, what: str, body: bytes, source: str, now: float) -> bytes:
         """Answers one request of the near end. Raises BadInput, naming what is wrong."""
+        answer = None
+        for answer in self.answering(what, body, source, now):  # noqa: B007 - the last one counts
+            pass
+        assert answer is not None
+        return answer
+
+    def answering(self, what: str, body: bytes, source: str, now: float) -> Iterator[bytes | None]:
+        """The same in pieces of a few milliseconds: None where other work may come between, the answer last."""
         if now >= self._sweep_at:
             self._sweep(now)
+        if what == "round":
+            yield from self._round(body, source, now)
+            return
         handler = self._HANDLERS.get(what)
         if handler is None:
             raise BadInput(f"no such request: {what[:40]!r}", "control")
-        return control.encode(handler(self, body, source, now))
+        yield control.encode(handler(self, body, source, now))
 
     def _open(self, body: bytes, source: str, now: float) -> control.Grant:
         request = control.decode(body, control.OpenRequest, "open")
@@ -118,55 +95,57 @@ class FarEnd:
             raise BadInput(f"speaks version {request.version}, this peer {control.VERSION}", "open.version")
         if sum(map(len, request.replays)) > MAX_REPLAY_BYTES:
             raise BadInput(f"more than {MAX_REPLAY_BYTES} bytes of replays", "open.replays")
-        if len(self._sessions) >= MAX_SESSIONS:
+        if len(self._sessions) >= self._settings.max_sessions or self._held > MAX_BYTES:
             raise BadInput("this peer is full; try again in a few minutes", "open")
+        had = self._settings.ports
+        ports = {want: port for want in request.ports if (port := _number(want) if had is None else had.get(want))}
         seed = self._settings.random(32)
         name = self._settings.random(16).hex()
-        self._sessions[name] = _Session(seed, source, request.replays, now)
-        had = self._settings.ports
-        ports = {
-            want: int(want.partition("/")[2]) if had is None else had[want]
-            for want in request.ports
-            if had is None or want in had
-        }
+        self._sessions[name] = session = Granted(seed, source, request.replays, now)
+        self._held += session.held
         other = {transport: list(numbers) for transport, numbers in self._settings.other.items()}
         return control.Grant(name, seed, ports, other, source, self._settings.key)
 
-    def _session(self, name: str, source: str) -> _Session:
+    def _session(self, name: str, source: str, now: float) -> Granted:
         session = self._sessions.get(name)
         if session is None:
             raise BadInput("no such session (it may have expired)", "session")
         session.prove(source)
+        session.heard(now)
         return session
 
-    def _round(self, body: bytes, source: str, now: float) -> control.Done:
+    def _round(self, body: bytes, source: str, now: float) -> Iterator[bytes | None]:
         request = control.decode(body, control.RoundRequest, "round")
-        session = self._session(request.session, source)
+        session = self._session(request.session, source, now)
         if request.number in session.rounds:
             raise BadInput(f"round {request.number} was opened before", "round.number")
         if len(session.rounds) >= MAX_OPEN_ROUNDS:
             raise BadInput(f"{MAX_OPEN_ROUNDS} rounds are open", "round.number")
-        if len(request.specs) > MAX_EXCHANGES:
-            raise BadInput(f"more than {MAX_EXCHANGES} exchanges", "round.specs")
-        opened = _Round(request.number, session, now)
-        for spec in request.specs:
-            if spec.seconds > MAX_SECONDS or spec.size > MAX_SIZE:
-                raise BadInput("longer or larger than this peer allows", f"round.specs[{spec.number}]")
-            script = self._render(spec, session.seed, session.replays)
-            if isinstance(script, DatagramScript):
-                opened.datagrams[spec.number] = FarDatagram(spec.number, spec.port, script)
-            else:
-                opened.streams[spec.number] = FarStream(spec.number, spec.port, script)
+        check_specs(request.specs)
+        opened = OpenRound(request.number, session, now)
         session.rounds[request.number] = opened
+        try:
+            for spec in request.specs:
+                opened.add(spec, self._render(spec, session.seed, session.replays))
+                if self._held + opened.held > MAX_BYTES:
+                    raise BadInput("this peer is full; try again in a few minutes", "round")
+                yield None
+                if session.rounds.get(request.number) is not opened:
+                    raise BadInput("the session ended meanwhile", "session")
+        except BaseException:
+            session.rounds.pop(request.number, None)
+            raise
+        self._held += opened.held
+        session.held += opened.held
         for half in opened.datagrams.values():
             self._openers.add_datagram(opened, half)
         for stream in opened.streams.values():
             self._openers.add_stream(opened, stream)
-        return control.Done()
+        yield control.encode(control.Done())
 
     def _outcome(self, body: bytes, source: str, now: float) -> control.FarRound:
         request = control.decode(body, control.OutcomeRequest, "outcome")
-        session = self._session(request.session, source)
+        session = self._session(request.session, source, now)
         opened = session.rounds.get(request.number)
         if opened is None:
             raise BadInput(f"no round {request.number}", "outcome.number")
@@ -183,19 +162,20 @@ class FarEnd:
 
     def _vantage(self, body: bytes, source: str, now: float) -> control.Done:
         request = control.decode(body, control.VantageRequest, "vantage")
-        session = self._session(request.session, source)
-        if session.vantage is not None and not session.vantage.finished:
-            raise BadInput("the tries before are not over", "vantage")
+        session = self._session(request.session, source, now)
+        session.take_tries(request.tries)
         draw, resolver = self._settings.random(32), self._settings.resolver
-        tries = [spec for spec in request.tries[:MAX_TRIES] if spec.form != "dns" or resolver is not None]
+        placed = [self._settings.permit(spec) for spec in request.tries if spec.form != "dns" or resolver is not None]
+        tries = [spec for spec in placed if spec is not None]
         run = TryRun(tries, "vantage", "direct", self._claim_try, draw, resolver)
         session.vantage = run
         self._tries.append(run)
         self._outbox.extend(run.start(now))
+        self._time_tries()
         return control.Done()
 
     def _vantage_result(self, body: bytes, source: str, now: float) -> control.VantageAnswer:
-        session = self._session(control.decode(body, control.CloseRequest, "vantage-result").session, source)
+        session = self._session(control.decode(body, control.CloseRequest, "vantage-result").session, source, now)
         if session.vantage is None:
             raise BadInput("no tries were asked for", "vantage-result")
         if not session.vantage.finished:
@@ -204,16 +184,13 @@ class FarEnd:
 
     def _close(self, body: bytes, source: str, now: float) -> control.Transcript:
         request = control.decode(body, control.CloseRequest, "close")
-        session = self._session(request.session, source)
-        for opened in list(session.rounds.values()):
-            self._forget(opened)
-        del self._sessions[request.session]
+        session = self._session(request.session, source, now)
+        self._end(request.session, session)
         signature = self._settings.sign(SIGNED + b"".join(session.digests))
         return control.Transcript(session.digests, signature, self._settings.key)
 
     _HANDLERS: Mapping[str, Callable[["FarEnd", bytes, str, float], msgspec.Struct]] = {
         "open": _open,
-        "round": _round,
         "outcome": _outcome,
         "vantage": _vantage,
         "vantage-result": _vantage_result,
@@ -224,11 +201,19 @@ class FarEnd:
         self._try_flows += 1
         return self._try_flows  # small: drivers name accepted streams by negative or by very large numbers
 
-    def _forget(self, opened: _Round) -> None:
-        opened.session.rounds.pop(opened.number, None)
+    def _end(self, name: str, session: Granted) -> None:
+        for opened in list(session.rounds.values()):
+            self._forget(opened)
+        self._held -= session.held
+        del self._sessions[name]
+
+    def _forget(self, opened: OpenRound) -> None:
+        del opened.session.rounds[opened.number]
+        opened.session.held -= opened.held
+        self._held -= opened.held
         for half in opened.datagrams.values():
             self._openers.drop_datagram(half)
-            self._running.pop(id(half), None)
+            half.over = True
             if half.flow is not None:
                 self._flows.pop(half.flow, None)
                 self._outbox.append(Close(half.flow))
@@ -245,22 +230,20 @@ class FarEnd:
                 if opened.until < now:
                     self._forget(opened)
             if session.until < now:
-                for opened in list(session.rounds.values()):
-                    self._forget(opened)
-                del self._sessions[name]
+                self._end(name, session)
 
     # -- what arrives ---------------------------------------------------------------------------------------------
 
     def handle(self, event: Event, now: float) -> Sequence[Command]:
-        if isinstance(event, Received):
-            if isinstance(event.flow, int):
+        if type(event) is Received:
+            if type(event.flow) is int:
                 return self._try_event(event, now)
             return self._receive(event)
-        if isinstance(event, Sent):
+        if type(event) is Sent:
             half = self._flows.get(event.flow)
             if half is not None:
                 half.sent[event.index] = event.at
-            elif isinstance(event.flow, int):
+            elif type(event.flow) is int:
                 return self._try_event(event, now)
             return ()
         if isinstance(event, Accepted):
@@ -279,26 +262,34 @@ class FarEnd:
         return self._try_event(event, now)
 
     def _receive(self, event: Received) -> Sequence[Command]:
-        found = self._openers.packet(event.data)
-        half = self._flows.get(event.flow)
+        flow, data = event.flow, event.data
+        found = self._openers.packet(data)
+        half = self._flows.get(flow)
+        local, remote = flow[0], flow[1]  # type: ignore[index]
         if found is None:
-            changed = half or self._openers.resembling(event.data)
-            if changed is not None and changed.port == event.flow[0]:  # type: ignore[index]
-                changed.foreign(len(event.data))
+            changed = half or self._openers.resembling(data)
+            if changed is not None and changed.port == local:
+                changed.foreign(len(data) if half is not None else 0)
             return ()
         opened, expected, i = found
-        local, remote = event.flow[0], event.flow[1]  # type: ignore[index]
         if expected.port != local or (half is not None and half is not expected):
             return ()
-        first = expected.anchor is None
-        expected.proven = remote in opened.session.sources
-        commands = expected.arrive(event.flow, i, len(event.data), event.at)
-        if first:
-            self._flows[event.flow] = expected
-            self._running[id(expected)] = expected
-            commands = [*commands, *expected.due(event.at)]
-            self._due = min(self._due, expected.handed_to)
-        return commands
+        if half is None:
+            if expected.anchor is None:
+                self._flows[flow] = expected
+                expected.proven = remote in opened.session.sources
+                commands = expected.arrive(flow, i, len(data), event.at)
+                commands = [*commands, *expected.due(event.at)]
+                self._plan(expected)
+                return commands
+        elif not expected.proven:  # only ever by the address that the exchange itself goes to
+            expected.proven = remote in opened.session.sources
+        return expected.arrive(flow, i, len(data), event.at)
+
+    def _plan(self, half: FarDatagram) -> None:
+        if not half.exhausted:
+            self._scheduled += 1
+            heappush(self._schedule, (half.handed_to, self._scheduled, half))
 
     def _deliver(self, event: Delivered) -> Sequence[Command]:
         half = self._stream_flows[event.flow]
@@ -325,37 +316,52 @@ class FarEnd:
     def _try_event(self, event: Event, now: float) -> Sequence[Command]:
         for run in self._tries:
             if run.owns(getattr(event, "flow", None)):
-                return run.handle(event, now)
+                commands = run.handle(event, now)
+                if commands:  # one that ended has no deadline any more
+                    self._time_tries()
+                return commands
         return ()
 
     # -- time -----------------------------------------------------------------------------------------------------
 
     def wake(self, now: float) -> Sequence[Command]:
         commands, self._outbox = self._outbox, []
-        if self._due <= now + 1e-9:
-            for key, half in list(self._running.items()):
-                if half.handed_to <= now + 1e-9:
-                    commands.extend(half.due(now))
-                    if half.exhausted:
-                        del self._running[key]
-            self._due = min((half.handed_to for half in self._running.values()), default=float("inf"))
-        for run in list(self._tries):
-            commands.extend(run.wake(now))
-            if run.finished:
-                self._tries.remove(run)
+        schedule = self._schedule
+        while schedule and schedule[0][0] <= now + 1e-9:
+            half = heappop(schedule)[2]
+            if not half.over:
+                commands.extend(half.due(now))
+                self._plan(half)
+        if self._tries_due <= now + 1e-9:
+            for run in list(self._tries):
+                commands.extend(run.wake(now))
+                if run.finished:
+                    self._tries.remove(run)
+            self._time_tries()
         if now >= self._sweep_at:
             self._sweep(now)
         return commands
+
+    def _time_tries(self) -> None:
+        """When the first of them is due; one that is over is taken out at the next wake, which is then at once."""
+        due = [float("-inf") if run.finished else run.wake_at for run in self._tries]
+        self._tries_due = min((at for at in due if at is not None), default=NEVER)
 
     @property
     def wake_at(self) -> float | None:
         if self._outbox:
             return float("-inf")
-        at = self._due
-        for run in self._tries:
-            if run.wake_at is not None:
-                at = min(at, run.wake_at)
-        return None if at == float("inf") else at
+        at = self._tries_due
+        if self._schedule and self._schedule[0][0] < at:
+            at = self._schedule[0][0]
+        return None if at == NEVER else at
+
+
+def _number(port: str) -> int | None:
+    """3478 of `udp/3478`; None where it is no port."""
+    transport, _, digits = port.partition("/")
+    number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 5 else 0
+    return number if transport in ("udp", "tcp") and 0 < number < 65536 else None
 
 
 def _datagram_record(half: FarDatagram) -> control.FarExchange:

@@ -7,7 +7,7 @@ A flow is named by the side that opened it: the near end counts them (int); at t
 datagram flow (local port, remote address, remote port) and a stream by a number of its own.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -163,5 +163,9 @@ class PeerEnd(End, Protocol):
     """The far end also answers the near end's requests; `source` is the address that asked."""
 
     def answer(self, what: str, body: bytes, source: str, now: float) -> bytes:
-        """JSON answer. Raises `ringback.errors.BadInput` for a request that can't be met."""
+        """The answer's bytes. Raises `ringback.errors.BadInput` for a request that can't be met."""
+        ...
+
+    def answering(self, what: str, body: bytes, source: str, now: float) -> Iterator[bytes | None]:
+        """The same in pieces of a few milliseconds: None where other work may come between, the answer last."""
         ...

@@ -23,7 +23,7 @@ from ringback.trial.seam import Answer, Ask, Command, Event, Flow
 from ringback.verdict.weights import thresholds
 
 CALL_KBPS = 35.0  # one call, one direction, IP: the largest of the catalogue's (Telegram's 200 B every 60 ms)
-MOST_SERIES = {"voice": 4, "text": 2, "media": 3, "outer": 2}
+MOST_SERIES = {"voice": 4, "text": 4, "media": 3, "outer": 2}
 ALPHA = 0.001
 
 

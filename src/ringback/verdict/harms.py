@@ -286,12 +286,21 @@ def _media_loss(s: _Streams, lot: Lot, rng: np.random.Generator) -> Bet:
 
 
 def _text_loss(s: _Streams, lot: Lot, rng: np.random.Generator) -> Bet:
-    """A lost SYN costs 1 s and doubles (RFC 6298), a lost first segment 0.2 s; later losses are left out."""
+    """Loss in one direction: a lost SYN or its answer costs 1 s and doubles (RFC 6298), a lost first segment of each
+    later trip 0.2 s. Further segments of a trip are left out, so the harm is at least as bad as this."""
     reference = ~lot.chosen
-    n = len(reference)
-    again = rng.geometric(1 - TEXT_LOSS, (DRAWS, n)) - 1
-    extra = INITIAL_RTO_S * (2.0**again - 1) + MIN_RTO_S * (2.0 ** (rng.geometric(1 - TEXT_LOSS, (DRAWS, n)) - 1) - 1)
-    return _slower(s, reference, s.finish + extra)
+    trips = max((_trips(o) for o, ref in zip(s.outcomes, reference, strict=True) if ref), default=1)
+    again = rng.geometric(1 - TEXT_LOSS, (1 + trips, DRAWS, len(reference))) - 1
+    waits = 2.0**again - 1
+    return _slower(s, reference, s.finish + INITIAL_RTO_S * waits[0] + MIN_RTO_S * waits[1:].sum(axis=0))
+
+
+def _trips(o: StreamOutcome) -> int:
+    """Answers that came at least half a round trip after the one before: the exchange's turns, as far as seen."""
+    if o.connected is None or not o.arrivals:
+        return 1
+    times = np.array([o.connected, *[at for at, _ in o.arrivals]])
+    return max(1, int((np.diff(times) > o.connected / 2).sum()))
 
 
 STREAM_HARMS: Mapping[str, Mapping[str, Callable[[_Streams, Lot, np.random.Generator], Bet]]] = {

@@ -1,0 +1,126 @@
+"""What the far end keeps of each session it granted, and the limits that keep a peer useful to many."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from ringback.errors import BadInput
+from ringback.flow.script import DatagramScript, Script
+from ringback.record import ExchangeSpec
+from ringback.trial.control import TrySpec
+from ringback.trial.datagrams import FarDatagram
+from ringback.trial.streams import FarStream
+from ringback.trial.tries import TryRun
+
+SESSION_LIFE = 3600.0  # seconds
+IDLE_LIFE = 600.0  # seconds after the last request; the slowest mode asks every half minute
+ROUND_LIFE = 240.0  # seconds after which a round that was never closed is forgotten
+MAX_SESSIONS = 200
+MAX_OPEN_ROUNDS = 16  # per session
+MAX_EXCHANGES = 64  # per round
+MAX_SECONDS = 30.0
+MAX_SIZE = 2_000_000
+MAX_SOURCES = 16  # addresses of one session: CGNAT, and one a path
+MAX_TRIES = 400  # in all of a session
+MAX_PINGS = 50
+MAX_REPLAY_BYTES = 2_000_000
+MAX_SESSION_BYTES = 64_000_000  # of pending scripts; four messengers' downloads side by side are 23 MB
+MAX_BYTES = 512_000_000  # the same, of all sessions
+KEPT_PER_DATAGRAM = 400  # bytes that tables take for one, beside its payload
+
+
+def _as_asked(spec: TrySpec) -> TrySpec | None:
+    return spec
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """ports: wanted port (`udp/3478`) to the one that is had; absent: any port is served as it is (simulator).
+    resolver: whom the vantage asks for names.
+    permit: a try that the near end wants of the vantage, as this peer makes it (with its own address for a name), or
+    None where it does not; by default all are made as asked, which is for the lab only.
+    random: n bytes from a CSPRNG; sign: Ed25519 signature of a message; key: its public key."""
+
+    other: Mapping[str, Sequence[int]]
+    random: Callable[[int], bytes]
+    sign: Callable[[bytes], bytes]
+    key: bytes
+    ports: Mapping[str, int] | None = None
+    resolver: str | None = None
+    permit: Callable[[TrySpec], TrySpec | None] = _as_asked
+    max_sessions: int = MAX_SESSIONS
+
+
+class Granted:
+    """One session. held: bytes of scripts and replays that it makes the peer keep."""
+
+    def __init__(self, seed: bytes, source: str, replays: Sequence[bytes], now: float) -> None:
+        self.seed = seed
+        self.sources = {source}
+        self.replays = replays
+        self.ends = now + SESSION_LIFE
+        self.until = now + IDLE_LIFE
+        self.rounds: dict[int, OpenRound] = {}
+        self.digests: list[bytes] = []
+        self.vantage: TryRun | None = None
+        self.tries = 0
+        self.held = sum(map(len, replays))
+
+    def heard(self, now: float) -> None:
+        """A request came: it is alive."""
+        self.until = min(self.ends, now + IDLE_LIFE)
+
+    def prove(self, source: str) -> None:
+        """This address completed a TCP handshake within the session, so it is really there."""
+        if len(self.sources) < MAX_SOURCES:
+            self.sources.add(source)
+
+    def take_tries(self, tries: Sequence[TrySpec]) -> None:
+        """Counts tries. Raises BadInput beyond the limits."""
+        if self.vantage is not None and not self.vantage.finished:
+            raise BadInput("the tries before are not over", "vantage")
+        for i, spec in enumerate(tries):
+            if not 1 <= spec.pings <= MAX_PINGS:
+                raise BadInput(f"not 1 to {MAX_PINGS} pings", f"vantage.tries[{i}].pings")
+        if self.tries + len(tries) > MAX_TRIES:
+            raise BadInput(f"more than {MAX_TRIES} tries in one session", "vantage.tries")
+        self.tries += len(tries)
+
+
+class OpenRound:
+    """A round between its request and its final report."""
+
+    def __init__(self, number: int, session: Granted, now: float) -> None:
+        self.number = number
+        self.session = session
+        self.until = now + ROUND_LIFE
+        self.held = 0
+        self.datagrams: dict[int, FarDatagram] = {}
+        self.streams: dict[int, FarStream] = {}
+
+    def add(self, spec: ExchangeSpec, script: Script) -> None:
+        """Raises BadInput where the session would hold too much."""
+        self.held += held_by(script)
+        if self.session.held + self.held > MAX_SESSION_BYTES:
+            raise BadInput(f"more than {MAX_SESSION_BYTES} bytes of open exchanges", "round.specs")
+        if isinstance(script, DatagramScript):
+            self.datagrams[spec.number] = FarDatagram(spec.number, spec.port, script)
+        else:
+            self.streams[spec.number] = FarStream(spec.number, spec.port, script)
+
+
+def check_specs(specs: Sequence[ExchangeSpec]) -> None:
+    """Raises BadInput for what no peer runs, before anything is rendered."""
+    if len(specs) > MAX_EXCHANGES:
+        raise BadInput(f"more than {MAX_EXCHANGES} exchanges", "round.specs")
+    for spec in specs:
+        if not (0 <= spec.seconds <= MAX_SECONDS and 0 <= spec.size <= MAX_SIZE):
+            raise BadInput("longer or larger than this peer allows", f"round.specs[{spec.number}]")
+    if len({spec.number for spec in specs}) < len(specs):
+        raise BadInput("an exchange's number stands twice", "round.specs")
+
+
+def held_by(script: Script) -> int:
+    """Bytes of memory that a pending exchange takes, roughly."""
+    if isinstance(script, DatagramScript):
+        return sum(len(send.data) + KEPT_PER_DATAGRAM for send in (*script.near, *script.far))
+    return sum(len(turn.data) for turn in script.turns)
