@@ -96,7 +96,8 @@ def fit(ways: Sequence[Way], background: float) -> Bucket | None:
     if not ways or sum(way.packets - way.arrived for way in ways) < MIN_LOSSES:
         return None
     flows = lines(ways)
-    rates = sorted({rate * stretch for rate in _rates(ways) for stretch in STRETCHES})
+    # tails that agree to half a percent are tried once
+    rates = list({round(200 * np.log(rate * by)): rate * by for rate in _rates(ways) for by in STRETCHES}.values())
     if not rates:
         return None
     candidates = [(rate, burst) for rate in rates for burst in _bursts(flows, rate)]
