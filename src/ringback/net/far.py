@@ -117,6 +117,18 @@ class FarDriver:
         self._pump.settle()
         return answer
 
+    async def attend(self, what: str, body: bytes, source: str) -> bytes:
+        """`answer` in pieces, between which the loop looks after its sockets: a round takes a tenth of a second to
+        render, in which no exchange of others may wait."""
+        assert self._pump is not None, "not started"
+        answer = None
+        for answer in self._end.answering(what, body, plain(source), self._pump.now()):
+            if answer is None:
+                await asyncio.sleep(0)
+        self._pump.settle()
+        assert answer is not None
+        return answer
+
     async def stop(self) -> None:
         """Close everything. Nothing reaches the end any more."""
         if self._pump is not None:

@@ -1,56 +1,83 @@
 """The peer's HTTP: requests of a session's near end, and a word about the peer itself. Errors as RFC 9457."""
 
-import json
-from collections.abc import Callable
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
+import msgspec
 from litestar import Litestar, Request, Response, get, post
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 
 from ringback import __version__
 from ringback.errors import BadInput
-from ringback.peer.limits import Requests
+from ringback.peer import limits
 
 MOST_BYTES = 4_000_000  # of one request: a session's replays
+BODY_S = 15.0  # seconds that a request's body may take to come
 PROBLEM = "application/problem+json"
 
-Answering = Callable[[str, bytes, str], bytes]
+Answering = Callable[[str, bytes, str], Awaitable[bytes]]
 """(what, body, source address) -> answer; raises BadInput."""
 
-
-def problem(status: int, title: str, detail: str, **headers: str) -> Response[bytes]:
-    body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail}).encode()
-    return Response(body, status_code=status, media_type=PROBLEM, headers=headers)
+log = logging.getLogger("ringback.peer")
 
 
-def _failed(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    return problem(error.status_code, "Request refused", error.detail)
+def problem(status: HTTPStatus, detail: str, **headers: str) -> Response[bytes]:
+    body = msgspec.json.encode(
+        {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+    )
+    return Response(body, status_code=status.value, media_type=PROBLEM, headers=headers)
+
+
+def _refused(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    return problem(HTTPStatus(error.status_code), error.detail, **headers)
+
+
+def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    log.error("a request to %s failed", request.url.path, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the fault is this peer's")
 
 
 def application(answer: Answering, about: dict[str, object]) -> Litestar:
-    """`about` is what GET /v1/peer says: version, ports, key."""
-    limits = Requests()
+    """`about` is what GET /v1/peer says beside the software's name: ports, key."""
+    requests = limits.Buckets(limits.REQUESTS_PER_S, limits.REQUESTS_BURST)
+    sessions = limits.Buckets(limits.SESSIONS_PER_S, limits.SESSIONS_BURST)
 
-    @post("/v1/control/{what:str}", media_type="application/octet-stream", status_code=200, sync_to_thread=False)
-    def control(what: str, request: Request[Any, Any, Any], body: bytes) -> Response[bytes]:
+    @post("/v1/control/{what:str}", media_type="application/octet-stream", status_code=200)
+    async def control(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """One request of a session, as `ringback.trial.control` describes it (msgpack both ways)."""
+        what: str = request.path_params["what"]
         source = request.client.host if request.client else ""
-        if not limits.allow(source, monotonic()):
-            return problem(429, "Too many requests", "this address asks too often", **{"Retry-After": "5"})
+        now = monotonic()
+        if not requests.allow(source, now):
+            return problem(HTTPStatus.TOO_MANY_REQUESTS, "this address asks too often", **{"Retry-After": "5"})
+        if what == "open" and not sessions.allow(source, now):
+            return problem(HTTPStatus.TOO_MANY_REQUESTS, "too many sessions from here", **{"Retry-After": "30"})
         try:
-            return Response(answer(what, body, source), media_type="application/octet-stream")
+            async with asyncio.timeout(BODY_S):
+                body = await request.body()
+        except TimeoutError:
+            return problem(HTTPStatus.REQUEST_TIMEOUT, f"no whole request within {BODY_S:.0f} s")
+        try:
+            return Response(await answer(what, body, source), media_type="application/octet-stream")
         except BadInput as error:
-            return problem(422, "Request refused", str(error))
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
 
     @get("/v1/peer", sync_to_thread=False)
     def peer() -> dict[str, object]:
-        return {"software": f"ringback/{__version__}", **about}
+        """Version, ports (wanted one to the one had), and the Ed25519 key of transcripts, in hexadecimal."""
+        return {"software": "ringback", "version": __version__, **about}
 
     return Litestar(
         [control, peer],
         request_max_body_size=MOST_BYTES,
-        exception_handlers={HTTPException: _failed},
-        openapi_config=OpenAPIConfig("Ringback peer", __version__),
+        exception_handlers={HTTPException: _refused, Exception: _failed},
+        openapi_config=OpenAPIConfig("Ringback peer", __version__, render_plugins=[JsonRenderPlugin()]),
         logging_config=None,
     )

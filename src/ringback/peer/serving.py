@@ -2,33 +2,52 @@
 
 import asyncio
 import contextlib
+import hashlib
 import secrets
+import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from granian.constants import Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
+from litestar import Litestar
 
 from ringback import catalogue, flow
+from ringback.errors import Unavailable
 from ringback.net.far import FarDriver
-from ringback.peer import http, keys
+from ringback.peer import http, keys, vantage
 from ringback.trial.far import FarEnd, Settings
 from ringback.trial.session import render
 
 OTHER_PORTS = 16  # per transport, of no app, at random
 FIRST_OTHER, LAST_OTHER = 20_000, 60_000
+CONNECTIONS = 1024  # of HTTP, at once
+IDLE_MS = 20_000  # after which an HTTP connection that asks nothing is closed
+STOP_S = 5.0
 
 
 @dataclass(frozen=True)
 class Serving:
-    """A running peer. moved: the ports that could not be had, for people (`tcp/443 -> tcp/40123`)."""
+    """A running peer. port: of HTTP; moved: the ports that could not be had, for people (`tcp/443 -> tcp/40123`);
+    key: public, 32 bytes."""
 
     address: str
     port: int
     ports: dict[str, int]
     moved: tuple[str, ...]
     key: bytes
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"http://{host}:{self.port}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the key, short enough to be read out: the first 16 bytes of its SHA-256."""
+        return hashlib.sha256(self.key).hexdigest()[:32]
 
 
 def wanted_ports() -> tuple[list[int], list[int]]:
@@ -46,47 +65,90 @@ def wanted_ports() -> tuple[list[int], list[int]]:
 
 @contextlib.asynccontextmanager
 async def running(folder: Path, host: str, port: int, listen: str | None = None) -> AsyncIterator[Serving]:
-    """A peer while the context lasts. folder: where its key is kept; listen: address of the measuring sockets, `host`
-    if None. Raises Unavailable where the HTTP port can't be had."""
+    """A peer while the context lasts. folder: where its key is kept; port: of HTTP, 0 for any; listen: address of the
+    measuring sockets, `host` if None. Raises Unavailable where an address or the HTTP port can't be had."""
     sign, key = keys.load(folder)
     known = catalogue.load()
+    port = _free(host, port)
     udp, tcp = wanted_ports()
-    draw = secrets.SystemRandom()
-    other = draw.sample(range(FIRST_OTHER, LAST_OTHER), 2 * OTHER_PORTS)
+    numbers = [number for number in range(FIRST_OTHER, LAST_OTHER) if number not in (*udp, *tcp, port)]
+    other = secrets.SystemRandom().sample(numbers, 2 * OTHER_PORTS)
     others = {"udp": other[:OTHER_PORTS], "tcp": other[OTHER_PORTS:]}
     had: dict[str, int] = {}
     had_other: dict[str, list[int]] = {"udp": [], "tcp": []}
-    settings = Settings(had_other, secrets.token_bytes, sign, key, had)
-    driver = FarDriver(FarEnd(settings, lambda spec, seed, replays: render(spec, seed, replays, known)))
-    ports = await driver.start(listen or host, [*udp, *others["udp"]], [*tcp, *others["tcp"]])
-    for transport, wanted, got in (("udp", udp, ports.udp), ("tcp", tcp, ports.tcp)):
-        had.update({f"{transport}/{want}": got[want] for want in wanted if want in got})
-        had_other[transport] += [got[want] for want in others[transport] if want in got]
-    about: dict[str, object] = {"ports": had, "key": key.hex()}
-    server = Server(http.application(driver.answer, about), host, port, interface=Interfaces.ASGI, log_enabled=False)
+    with vantage.Lookup(vantage.names_of(known)) as lookup:
+        settings = Settings(
+            had_other,
+            secrets.token_bytes,
+            sign,
+            key,
+            had,
+            vantage.system_resolver(),
+            vantage.Permits(known, lookup.addresses),
+        )
+        driver = FarDriver(FarEnd(settings, lambda spec, seed, replays: render(spec, seed, replays, known)))
+        try:
+            ports = await driver.start(listen or host, [*udp, *others["udp"]], [*tcp, *others["tcp"]])
+        except OSError as error:
+            raise Unavailable(f"can't listen on {listen or host}: {error.strerror}") from error
+        try:
+            for transport, wanted, got in (("udp", udp, ports.udp), ("tcp", tcp, ports.tcp)):
+                had.update({f"{transport}/{want}": got[want] for want in wanted})
+                had_other[transport] += [got[want] for want in others[transport]]
+            async with _http(http.application(driver.attend, {"ports": had, "key": key.hex()}), host, port):
+                yield Serving(host, port, had, ports.moved, key)
+        finally:
+            await driver.stop()
+
+
+def _free(host: str, port: int) -> int:
+    """The port, or any free one for 0: the HTTP server can't say which it got, and would share one silently."""
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise Unavailable(f"can't listen on {host}, port {port}: {error.strerror}", "give another --port") from error
+
+
+@contextlib.asynccontextmanager
+async def _http(application: Litestar, host: str, port: int) -> AsyncIterator[None]:
+    server = Server(
+        application,
+        host,
+        port,
+        interface=Interfaces.ASGI,
+        websockets=False,
+        backlog=1024,
+        backpressure=CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=IDLE_MS),
+        log_enabled=False,
+    )
     task = asyncio.ensure_future(server.serve())  # noqa: TID251 - awaited below; the server has no context manager
     try:
         await _listening(host, port, task)
-        yield Serving(host, port, had, ports.moved, key)
+        yield
     finally:
-        server.stop()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait({task}, timeout=5)
-        await driver.stop()
+        server.stop()  # type: ignore[no-untyped-call]
+        done, _ = await asyncio.wait({task}, timeout=STOP_S)
+        if not done:
+            task.cancel()
+            await asyncio.wait({task})
 
 
 async def _listening(host: str, port: int, task: "asyncio.Future[None]") -> None:
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     for _ in range(200):
         if task.done():
             await task
+            break
         try:
-            _, writer = await asyncio.open_connection("127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
+            _, writer = await asyncio.open_connection(local, port)
         except OSError:
             await asyncio.sleep(0.02)
             continue
         writer.close()
         return
-    raise TimeoutError(f"the HTTP server did not come up on {host}:{port}")
+    raise Unavailable(f"the HTTP server did not come up on {host}, port {port}")
 
 
 async def serve(folder: Path, host: str, port: int, ready: Callable[[Serving], None], stop: asyncio.Event) -> None:

@@ -126,17 +126,16 @@ class FarEnd:
         session.rounds[request.number] = opened
         try:
             for spec in request.specs:
-                opened.add(spec, self._render(spec, session.seed, session.replays))
-                if self._held + opened.held > MAX_BYTES:
+                self._held += opened.add(spec, self._render(spec, session.seed, session.replays))
+                if self._held > MAX_BYTES:
                     raise BadInput("this peer is full; try again in a few minutes", "round")
                 yield None
                 if session.rounds.get(request.number) is not opened:
                     raise BadInput("the session ended meanwhile", "session")
         except BaseException:
-            session.rounds.pop(request.number, None)
+            if session.rounds.get(request.number) is opened:
+                self._forget(opened)
             raise
-        self._held += opened.held
-        session.held += opened.held
         for half in opened.datagrams.values():
             self._openers.add_datagram(opened, half)
         for stream in opened.streams.values():

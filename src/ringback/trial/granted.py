@@ -97,15 +97,18 @@ class OpenRound:
         self.datagrams: dict[int, FarDatagram] = {}
         self.streams: dict[int, FarStream] = {}
 
-    def add(self, spec: ExchangeSpec, script: Script) -> None:
-        """Raises BadInput where the session would hold too much."""
-        self.held += held_by(script)
-        if self.session.held + self.held > MAX_SESSION_BYTES:
+    def add(self, spec: ExchangeSpec, script: Script) -> int:
+        """How many bytes it holds. Raises BadInput where the session would hold too much."""
+        size = held_by(script)
+        if self.session.held + size > MAX_SESSION_BYTES:
             raise BadInput(f"more than {MAX_SESSION_BYTES} bytes of open exchanges", "round.specs")
+        self.held += size
+        self.session.held += size
         if isinstance(script, DatagramScript):
             self.datagrams[spec.number] = FarDatagram(spec.number, spec.port, script)
         else:
             self.streams[spec.number] = FarStream(spec.number, spec.port, script)
+        return size
 
 
 def check_specs(specs: Sequence[ExchangeSpec]) -> None:
