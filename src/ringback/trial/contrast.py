@@ -12,6 +12,7 @@ from ringback.trial.tries import TryRun
 PINGS = 25
 RELAY_FLOWS = 6
 CONNECTS = 6
+DNS_TRIES = 6  # fewer silent ones than five can never accuse
 VANTAGE_ATTEMPTS = 40  # at one a second, the vantage's tries take about ten
 
 
@@ -108,7 +109,7 @@ def targets(
                 name = entry.name_of.get(form, entry.names[0])
                 if form == "dns":
                     if resolver is not None:
-                        found += [_dns_try(app, function, name, resolver, resolve(name))] * 3
+                        found += [_dns_try(app, function, name, resolver, resolve(name))] * DNS_TRIES
                     continue
                 address = resolve(name)
                 if address is None:

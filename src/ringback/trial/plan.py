@@ -24,7 +24,7 @@ TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 4.5  # seconds that a text exchange may take
 MEDIA_LIFE = 4.5
 DNS_LIFE = 3.0
 DNS_GAP = 0.2
-MEDIA_SIZE, LEAST_MEDIA = 120_000, 80_000  # bytes; more than the largest scored cut-off
+MEDIA_SIZE, LEAST_MEDIA = 160_000, 80_000  # bytes; more than the largest scored cut-off
 LIKE_AT_ONCE = 3  # TLS connections of one SNI and fingerprint open at once
 
 
