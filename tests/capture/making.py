@@ -1,4 +1,4 @@
-"""Writes captures to read: pcap and pcapng from (time, link-layer frame), frames from datagrams. Documentation addresses."""
+"""Writes captures to read: pcap and pcapng from (time, link-layer frame), frames from datagrams. No real address."""
 
 import ipaddress
 import struct
@@ -98,6 +98,4 @@ def script_lines(script: Script, near: Socket = NEAR, far: Socket = FAR, start: 
 
 def talk(data: Iterable[tuple[float, bool, bytes]], near: Socket = NEAR, far: Socket = FAR) -> list[Line]:
     """Datagrams of both sides by (seconds, whether near sends, payload)."""
-    return [
-        (START + at, ethernet(ip(near, far, one) if by_near else ip(far, near, one))) for at, by_near, one in data
-    ]
+    return [(START + at, ethernet(ip(near, far, one) if by_near else ip(far, near, one))) for at, by_near, one in data]

@@ -66,7 +66,7 @@ def test_interfaces_have_their_own_link_types_and_clocks(tmp_path: Path) -> None
 def test_a_cut_file_gives_what_came_before_the_cut(kind: str, tmp_path: Path) -> None:
     whole = KINDS[kind](tmp_path / "capture").read_bytes()
     counts = []
-    for size in range(4, len(whole)):
+    for size in range(4, len(whole), 5):
         cut = tmp_path / "cut"
         cut.write_bytes(whole[:size])
         notes = Notes()
@@ -119,7 +119,6 @@ def test_what_cannot_be_opened_is_refused_by_name(tmp_path: Path) -> None:
         assert caught.value.where == str(path)
 
 
-
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("samples")
@@ -152,14 +151,14 @@ def test_no_damage_crashes_the_reader(
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    sockets = [(f"198.51.100.{i % 200}", 1000 + i % 50) for i in range(12_000)]
+    sockets = [(f"198.51.100.{i % 200}", 1000 + i % 50) for i in range(6_000)]
     lines = ((START + i / 100, ethernet(ip(NEAR, far, bytes(1200)))) for i, far in enumerate(sockets))
     file = making.pcap(tmp_path / "large.pcap", lines)
-    assert file.stat().st_size > 14_000_000
+    assert file.stat().st_size > 7_000_000
     tracemalloc.start()
     try:
-        assert sum(exchange.packets for exchange in exchanges(file)) == 12_000
+        assert sum(exchange.packets for exchange in exchanges(file)) == 6_000
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 4_000_000
+    assert peak < 3_000_000

@@ -1,9 +1,9 @@
 """Takes addresses and credentials out of a call's datagrams, and leaves what a classifier knows: types and lengths.
 
-In STUN: the value of every address attribute becomes the documentation address 192.0.2.1 or 2001:db8::1, tokens and
-user names become a digest's letters of equal length, and a fingerprint is made right again (integrity can't be: nobody
-has its key). In a reflector's answers: the same addresses. Media stay as captured: they are encrypted, and `flow` draws
-them anew for each exchange. What an unknown app writes into its own datagrams stays as well.
+In STUN: the value of every attribute that has an address's form becomes the documentation address 192.0.2.1 or
+2001:db8::1, tokens and user names become a digest's letters of equal length, and a fingerprint is made right again
+(integrity can't be: nobody has its key). In a reflector's answers: the same addresses. Media stay as captured: they are
+encrypted, and `flow` draws them anew for each exchange. What an unknown app writes into its own datagrams stays as well.
 """
 
 import hashlib
@@ -13,11 +13,16 @@ from dataclasses import replace
 
 from ringback.wire import Malformed, stun, telegram
 
-PLAIN, XORED = frozenset((0x0001, 0x0004, 0x0005, 0x8023)), frozenset((0x0012, 0x0016, 0x0020, 0x8020))
+XORED = frozenset((0x0012, 0x0016, 0x0020, 0x8020))
+NUMBERS = frozenset((0x4002, 0x8029, 0x802A))  # eight bytes that are no address: WhatsApp's clock, ICE's tie breakers
 SECRETS = frozenset((0x0006, 0x0015, 0x4000, 0x4001))  # user name, nonce, WhatsApp's relay tokens
 DATA = 0x0013
 PORT = 40_000
 NOWHERE = {4: ipaddress.ip_address("192.0.2.1").packed, 16: ipaddress.ip_address("2001:db8::1").packed}
+ADDRESS = {
+    (8, b"\0\1"),
+    (20, b"\0\2"),
+}  # length and family of an address in any attribute: makers have many of their own
 MAPPED = bytes(10) + b"\xff\xff" + NOWHERE[4]
 LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
@@ -47,7 +52,7 @@ def _stun(data: bytes) -> bytes:
 
 
 def _value(kind: int, value: bytes, mask: bytes) -> bytes:
-    if kind in PLAIN or kind in XORED:
+    if kind in XORED or (kind not in NUMBERS and (len(value), value[:2]) in ADDRESS):
         host = NOWHERE.get(len(value) - 4)
         if host is None:
             return bytes(len(value))
