@@ -24,7 +24,16 @@ ALL = dict(commands(build()))
 
 
 def test_the_commands_are_those_that_are_built() -> None:
-    assert {" ".join(chain) for chain in ALL} >= {"check", "serve", "lab", "lab list", "lab run", "doctor"}
+    assert {" ".join(chain) for chain in ALL} >= {
+        "check",
+        "serve",
+        "demo",
+        "lab",
+        "lab list",
+        "lab run",
+        "trace",
+        "doctor",
+    }
 
 
 @pytest.mark.parametrize("chain", ALL, ids=" ".join)

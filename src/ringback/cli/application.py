@@ -4,10 +4,12 @@ from cyclopts import App
 
 from ringback import __version__
 from ringback.cli.check import check
+from ringback.cli.demo import demo
 from ringback.cli.doctor import doctor
 from ringback.cli.lab import lab
 from ringback.cli.serve import serve
 from ringback.cli.switches import SWITCHES
+from ringback.cli.trace import trace
 
 HELP = """Measures which functions of a messenger a network restricts: calls, text and media, how, where, and what gets
 around it."""
@@ -26,6 +28,6 @@ def build() -> App:
         default_parameter=SWITCHES,
         suppress_keyboard_interrupt=False,
     )
-    for command in (check, serve, lab, doctor):
+    for command in (check, serve, demo, lab, trace, doctor):
         app.command(command)
     return app

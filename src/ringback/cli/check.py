@@ -50,7 +50,8 @@ def check(
     quick
         Text and outgoing calls only, one round each: about 25 seconds.
     replay
-        An exchange that `ringback trace --out` wrote: its bytes are sent in place of the app's call.
+        A capture with a call, or a file that `ringback trace --out` wrote: its bytes are sent in place of the app's
+        call. Only that app is measured.
     dry_run
         Print what would be sent where, and send nothing.
     yes

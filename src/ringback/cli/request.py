@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from ringback.catalogue import Catalogue
 from ringback.cli.tunnels import protocol
 from ringback.errors import BadInput
@@ -68,14 +66,27 @@ def _paths(via: Sequence[str] | None) -> dict[str, PathBinding]:
     return paths
 
 
-def read_replay(file: Path) -> Replay:
-    """An exchange that `trace --out` wrote. Raises BadInput for a file that holds none."""
-    try:
-        return msgspec.msgpack.decode(file.read_bytes(), type=Replay)
-    except OSError as error:
-        raise BadInput(f"can't be read: {error.strerror}", str(file)) from error
-    except msgspec.MsgspecError as error:
-        raise BadInput("holds no exchange written by ringback trace --out", str(file)) from error
+def _replay(catalogue: Catalogue, asked: Asked) -> tuple[str, Replay] | None:
+    """The app whose call is sent again, and the call: of a capture the first app's that has one there.
+
+    Raises BadInput for a file without a call, and where several apps were named: one call is one app's.
+    """
+    if asked.replay is None:
+        return None
+    if asked.server is None:
+        raise BadInput("needs a partner: give --server as well", "--replay")
+    if len(asked.apps or ()) > 1:
+        raise BadInput("is one app's call: name one --app, or none", "--replay")
+    from ringback.capture import replay_file
+
+    problem: BadInput | None = None
+    for app in asked.apps or catalogue.apps:
+        try:
+            return app, replay_file(asked.replay, app)
+        except BadInput as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem
 
 
 def read_request(catalogue: Catalogue, asked: Asked) -> CheckRequest:
@@ -84,13 +95,13 @@ def read_request(catalogue: Catalogue, asked: Asked) -> CheckRequest:
         parse_server(asked.server)
     if asked.budget_s is not None and not asked.budget_s > 0:
         raise BadInput("is a number of seconds above 0", "--budget-s")
-    if asked.replay is not None and asked.server is None:
-        raise BadInput("needs a partner: give --server as well", "--replay")
+    apps = _known("app", asked.apps, tuple(catalogue.apps))
+    call = _replay(catalogue, asked)
     paths = _paths(asked.via)
     spoken = {name: protocol(path.name) for name, path in paths.items() if isinstance(path, Interface)}
     chosen = asked.functions or (["text", "voice"] if asked.quick else None)
     return CheckRequest(
-        apps=_known("app", asked.apps, tuple(catalogue.apps)),
+        apps=apps if call is None else (call[0],),
         functions=_known("function", chosen, FUNCTIONS),
         directions=("outgoing",) if asked.quick else ("outgoing", "incoming"),
         paths=paths,
@@ -99,5 +110,5 @@ def read_request(catalogue: Catalogue, asked: Asked) -> CheckRequest:
         route=asked.route,
         mode="quick" if asked.quick else "default",
         budget_s=asked.budget_s if asked.budget_s is not None else (None if asked.quick else DEFAULT_BUDGET_S),
-        replay=read_replay(asked.replay) if asked.replay is not None else None,
+        replay=None if call is None else call[1],
     )

@@ -2,7 +2,9 @@
 
 import asyncio
 import signal
+import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from ringback.cli.exits import Exit
@@ -25,24 +27,39 @@ def serve(*, data: Path | None = None, host: str = "0.0.0.0", port: int = 8080) 
     port
         The port for HTTP.
     """
+
+    def ready(url: str) -> None:
+        print(url, flush=True)
+        print("Ctrl-C stops it.", file=sys.stderr)
+
+    asyncio.run(serving(data if data is not None else data_folder(), host, port, ready))
+    return Exit.VERDICT
+
+
+async def serving(folder: Path, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Runs a peer until Ctrl-C or being told to end; `ready` hears its address. Raises Unavailable where it can't."""
     try:
         from ringback.peer import Serving
         from ringback.peer import serve as run
     except ImportError as error:
         raise Unavailable(f"{error.name} is not installed", "pip install 'ringback[observatory]'") from error
 
-    def ready(serving: Serving) -> None:
-        for moved in serving.moved:
+    def up(running: Serving) -> None:
+        for moved in running.moved:
             print(f"port moved: {moved}", file=sys.stderr)
-        print(f"http://{serving.address}:{serving.port}", flush=True)
-        print("Ctrl-C stops it.", file=sys.stderr)
+        shown = f"[{running.address}]" if ":" in running.address else running.address
+        ready(f"http://{shown}:{running.port}")
 
-    async def until_told() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-        await run(data if data is not None else data_folder(), host, port, ready, stop)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await run(folder, host, port, up, stop)
 
-    asyncio.run(until_told())
-    return Exit.VERDICT
+
+def free_port(host: str) -> int:
+    """A TCP port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ringback.record import Measurement, NetworkRecord
+from ringback.record import Measurement, NetworkRecord, Status
 from ringback.words.explanation import bypass
 from ringback.words.naming import listed
 from ringback.words.phrases import Language, load
 from ringback.words.situation import leading, situation
 
-ORDER = ("restricted", "service-down", "impaired", "working", "insufficient")
+ORDER: tuple[Status, ...] = ("restricted", "service-down", "impaired", "working", "insufficient")
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """head: the finding; also: what else was found, a sentence each; the three questions with their answers."""
+    """head: the finding; also: what else was found, a sentence for each status; three questions with their answers."""
 
     head: str
-    also: list[str]
+    also: dict[Status, str]
     questions: list[tuple[str, str]]
 
 
@@ -35,7 +35,11 @@ def summarise(
     others = {status: [m for m in measurements if m not in first and m.verdict.status == status] for status in ORDER}
     return Summary(
         head=say("head"),
-        also=[phrases.say(f"also.{status}", items=listed(rest, phrases)) for status, rest in others.items() if rest],
+        also={
+            status: phrases.say(f"also.{status}", items=listed(rest, phrases))
+            for status, rest in others.items()
+            if rest
+        },
         questions=[(phrases.say(f"ask.{part}"), say(part)) for part in ("me", "app", "next")],
     )
 

@@ -35,7 +35,7 @@ def _pairs(rows: Sequence[tuple[str, str]], style: str) -> Table:
 
 
 def _head(summary: Summary) -> RenderableType:
-    lines: list[RenderableType] = [Text(summary.head, style="bold"), *map(Text, summary.also)]
+    lines: list[RenderableType] = [Text(summary.head, style="bold"), *map(Text, summary.also.values())]
     return Group(*lines, Text(), _pairs(summary.questions, "bold"))
 
 

@@ -1,0 +1,113 @@
+"""The partner as a program of its own, and a check towards it over the loopback interface."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from ringback.cli import checking, main, targets
+from tests.cli.contract import hold_to_the_contract
+from tests.cli.test_lab import SMALL
+
+RUN = "import sys; from ringback.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def program(*tokens: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, *tokens], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> int:
+    process.send_signal(signal.SIGINT)
+    try:
+        return process.wait(timeout=20)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    from ringback.cli.serve import free_port
+
+    port = free_port("127.0.0.1")
+    process = program("serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(tmp_path / "peer"))
+    assert process.stdout is not None
+    try:
+        url = process.stdout.readline().strip()
+        assert url == f"http://127.0.0.1:{port}"
+        yield url
+    finally:
+        assert ended(process) == 0
+
+
+@pytest.mark.slow
+def test_a_check_towards_a_partner_opens_a_session_and_keeps_its_signature(
+    server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    async def nothing(names: Sequence[str], family: str) -> dict[str, str]:
+        return {}
+
+    monkeypatch.setattr(targets, "resolve", nothing)
+    monkeypatch.setattr(targets, "system_resolver", lambda: None)
+    monkeypatch.setattr(checking, "tunnels_in_use", list)
+    tokens = [
+        "check",
+        "--server",
+        server,
+        "--app",
+        "signal",
+        "--function",
+        "voice",
+        "--budget-s",
+        "1",
+        "--yes",
+        "--json",
+    ]
+    assert main(tokens) == 3
+    told = capsys.readouterr()
+    hold_to_the_contract(told.out)
+    reasons = {row["verdict"]["reason"] for row in map(json.loads, told.out.splitlines()) if "verdict" in row}
+    assert reasons == {"budget"}
+    [saved] = (home / "data" / "ringback" / "results").iterdir()
+    report = json.loads(saved.read_bytes())
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(report["peer_key"]))
+    digests = b"".join(map(bytes.fromhex, report["transcript"]))
+    key.verify(bytes.fromhex(report["signature"]), b"ringback/transcript/1" + digests)
+
+
+def test_the_demo_tells_each_networks_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    country = tmp_path / "country.toml"
+    country.write_text(SMALL)
+    assert main(["demo", "--once", "--country", str(country)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "harbour The network of this path lets these through worse than other traffic: Signal (calls)." in told
+    assert f"ringback lab run {country}" in told
+
+
+@pytest.mark.slow
+def test_the_demo_says_where_its_partner_is_and_how_to_stop_it(tmp_path: Path) -> None:
+    country = tmp_path / "country.toml"
+    country.write_text(SMALL)
+    process = program("demo", "--country", str(country), "--data", str(tmp_path / "peer"))
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "Ctrl-C" in line:
+            break
+    assert any("http://127.0.0.1:" in line for line in lines)
+    assert ended(process) == 0
+
+
+def test_serve_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "ringback.peer", None)
+    assert main(["serve", "--data", os.devnull]) == 1
+    assert "ringback[observatory]" in capsys.readouterr().err
