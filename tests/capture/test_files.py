@@ -91,12 +91,13 @@ def test_a_record_that_claims_too_much_ends_the_reading_and_says_so(tmp_path: Pa
 def test_a_block_that_does_not_add_up_is_left_out_alone(tmp_path: Path) -> None:
     file = tmp_path / "damaged.pcapng"
     bad = making.block(6, struct.pack("<IIIII", 0, 0, 0, 4000, 4000) + b"short")
+    timeless = making.enhanced(2.0**42, LINES[0][1])
     stray = making.enhanced(START, b"x" * 60, number=9)
     good = [making.enhanced(at, data) for at, data in LINES]
-    file.write_bytes(making.section() + making.interface(1) + b"".join((*good[:4], bad, stray, *good[4:])))
+    file.write_bytes(making.section() + making.interface(1) + b"".join((*good[:4], bad, stray, timeless, *good[4:])))
     found = trace(file)
     assert [exchange.packets for exchange in found.exchanges] == [8]
-    assert found.notes == ("a packet's block that does not add up was left out (2 times)",)
+    assert found.notes == ("a packet's block that does not add up was left out (3 times)",)
 
 
 @pytest.mark.parametrize(

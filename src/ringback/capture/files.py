@@ -13,6 +13,7 @@ from ringback.capture.notes import Notes
 from ringback.errors import BadInput
 
 LARGEST = 1 << 20  # bytes of one frame or of one block that is read: more is damage
+YEAR_9999 = 253_402_300_800  # seconds; a time beyond has no date
 HUGE = 1 << 31  # bytes of a block that is skipped; a longer one is no block
 
 # pcap's magic number: byte order of what follows, ticks in a second
@@ -190,4 +191,6 @@ def _packet(kind: int, body: bytes, order: str, interfaces: list[Interface]) -> 
         return None
     interface = interfaces[number]
     at = ticks / interface.ticks + interface.offset
+    if not 0 <= at < YEAR_9999:
+        return None
     return Frame(at, interface.link, body[head : head + kept], max(size, kept))

@@ -3,7 +3,7 @@
 In STUN: the value of every attribute that has an address's form becomes the documentation address 192.0.2.1 or
 2001:db8::1, tokens and user names become a digest's letters of equal length, and a fingerprint is made right again
 (integrity can't be: nobody has its key). In a reflector's answers: the same addresses. Media stay as captured: they are
-encrypted, and `flow` draws them anew for each exchange. What an unknown app writes into its own datagrams stays as well.
+encrypted, and `flow` draws them anew for each exchange. What an unknown app writes into its own datagrams stays too.
 """
 
 import hashlib
