@@ -27,5 +27,5 @@ def test_the_strong_restrict_or_impair_something_and_the_weak_are_never_scored_a
         statuses = {one.status for one in found}
         if text.startswith("# weak"):
             assert "restricted" not in statuses, text
-        elif "delay" not in text:  # a delay alone never makes media unusable
+        elif "delay" not in text:  # of media it is never scored, and one of all UDP leaves calls usable
             assert statuses & {"restricted", "impaired"}, text

@@ -248,8 +248,26 @@ def test_all_udp_throttled_impairs_calls_only_where_nothing_singles_them_out() -
     both = ruled(*throttle, extra=another('app = "whatsapp"', "payload", 'kind = "drop"', 3))
     assert (of(both, VOICE).status, of(both, VOICE).mechanism) == ("restricted", "drop")
     assert network_truth(both, both.networks[0], 0).udp == "limited"
-    weak = of(ruled("all = true", "transport", 'kind = "loss", share = 0.05'), VOICE)
-    assert (weak.status, weak.scored) == ("working", False)
+    for short in ('kind = "loss", share = 0.05', 'kind = "delay", ms = 200'):  # bad, and yet one can talk
+        found = of(ruled("all = true", "transport", short), VOICE)
+        assert (found.status, found.scored) == ("working", False)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        'kind = "drop-after", packets = 30',
+        'kind = "police", kbps = 6, burst_kbytes = 2',
+        'kind = "shape", kbps = 6',
+        'kind = "delay", ms = 1500',
+    ],
+)
+@pytest.mark.parametrize("way", ["both", "in"])
+def test_what_leaves_no_call_usable_impairs_all_of_them(action: str, way: str) -> None:
+    read = ruled("all = true", "transport", action, more=f'direction = "{way}"\n')
+    found = of(read, VOICE)
+    wanted = "working" if way == "in" and "delay" in action else "impaired"
+    assert found.status == wanted
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ The bounds are those of the contracts' "Truth"; a kB there is 1,024 bytes where 
 readings of "64 kB" are scored, and 1,000 bytes where it bounds a burst, as in the scenario file.
 """
 
+import dataclasses
 import functools
 import math
 from collections.abc import Mapping
@@ -141,3 +142,23 @@ def text_unusable(link: Link) -> bool:
     no_handshake = either * max(either, either_again) ** (SYN_TIMES - 1)
     no_step = p * again ** (DATA_TIMES - 1)
     return 1 - (1 - no_handshake) * (1 - no_step) ** HELLO_STEPS > MOST_FAILURES
+
+
+def link_under(action: Action, way: Way, link: Link, call: Call) -> Link:
+    """The link as a call meets it where a rule acts on everything: the rule's harm added to the link's own."""
+    ways = 2 if way == "both" else 1
+    share = action.share or 0.0
+    if action.kind == "drop-after":
+        passed, sent = (action.packets, call.packets) if action.packets else (action.bytes or 0, call.bytes)
+        share = max(0.0, 1 - passed / sent)
+    rate = action.kbps or math.inf
+    return dataclasses.replace(
+        link,
+        loss=1 - (1 - link.loss) * (1 - share),
+        loss_burst=link.loss_burst if share == 0 else 1.0,
+        rtt_ms=link.rtt_ms + ways * (action.ms or 0.0),
+        jitter_ms=math.hypot(link.jitter_ms, action.jitter_ms or 0.0),
+        up_kbps=link.up_kbps if way == "in" else min(link.up_kbps, rate),
+        down_kbps=link.down_kbps if way == "out" else min(link.down_kbps, rate),
+        queue_ms=action.queue_ms if action.queue_ms is not None else link.queue_ms,
+    )

@@ -118,7 +118,7 @@ class _Ground:
             return "impaired", refusing, True
         if selective := self._strong((rule for rule in acting if rule.trigger in SELECTIVE), cell):
             return "restricted", selective, True
-        if throttling := self._strong(everywhere, cell):
+        if throttling := [rule for rule in self._strong(everywhere, cell) if self._unusable(cell, rule)]:
             return "impaired", throttling, True
         return ("impaired" if self._unusable(cell) else "working"), [], not acting
 
@@ -143,8 +143,11 @@ class _Ground:
         form = forms_of(self.catalogue, cell.app, cell.function, cell.route)[0]
         return call_of(cell.app, cell.function, form.form, form.app_port, cell.direction or "outgoing")
 
-    def _unusable(self, cell: Cell) -> bool:
+    def _unusable(self, cell: Cell, rule: Rule | None = None) -> bool:
+        """Whether the link leaves the function unusable: alone, or with what one rule on all UDP adds to it."""
         link = self.network.link
+        if rule is not None:
+            link = strength.link_under(rule.action, rule.direction, link, self._call(cell))
         if cell.function == "voice":
             return strength.voice_unusable(link, self.catalogue.apps[cell.app], self._call(cell))
         return strength.media_unusable(link) if cell.function == "media" else strength.text_unusable(link)
