@@ -20,6 +20,7 @@ from ringback.record.names import (
     Trigger,
     Udp,
 )
+from ringback.record.observation import CellCount, Observation, Point, identified
 from ringback.record.outcome import (
     DatagramOutcome,
     ExchangeRecord,
@@ -46,6 +47,7 @@ __all__ = [
     "Arm",
     "Basis",
     "Cell",
+    "CellCount",
     "ClearTo",
     "Cost",
     "DatagramOutcome",
@@ -59,7 +61,9 @@ __all__ = [
     "Mechanism",
     "NetworkRecord",
     "NetworkState",
+    "Observation",
     "Outcome",
+    "Point",
     "Report",
     "Round",
     "Route",
@@ -72,4 +76,5 @@ __all__ = [
     "Try",
     "Udp",
     "Verdict",
+    "identified",
 ]
