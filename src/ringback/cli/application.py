@@ -16,7 +16,8 @@ around it."""
 
 EPILOGUE = """Exit codes: 0 a verdict was reached, whatever it says; 1 fault; 2 usage or bad input; 3 nothing was
 decided; 4 no consent; 5 saved, upload deferred; 10 interference, with --fail-on interference. Where several apply, the
-first of 2, 4, 1, 10, 5, 3, 0. RINGBACK_DEBUG=1 shows where a fault arose."""
+first of 2, 4, 1, 10, 5, 3, 0. Interference is a verdict `restricted`. 130: Ctrl-C where there was nothing to keep.
+RINGBACK_DEBUG=1 shows where a fault arose."""
 
 
 def build() -> App:

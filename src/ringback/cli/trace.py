@@ -51,7 +51,7 @@ def trace(capture: Path, /, *, out: Path | None = None, json: bool = False, lang
 
 
 def _tell(exchanges: "Sequence[Exchange]", phrases: Phrases) -> None:
-    """Those of which something is known, one a row; the others are counted."""
+    """Those of which something is known, one a row, times in UTC; the others are counted."""
     from ringback.words.naming import app_title
 
     console = speech.console(json=False)
@@ -70,10 +70,10 @@ def _tell(exchanges: "Sequence[Exchange]", phrases: Phrases) -> None:
         table.add_row(
             app_title(one.app) if one.app else phrases.say("trace.unknown"),
             phrases.say(f"function.{function}") if function else phrases.say("trace.unknown"),
-            datetime.fromtimestamp(one.start, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+            datetime.fromtimestamp(one.start, UTC).strftime("%H:%M:%S"),
             phrases.number(one.seconds, 1),
             phrases.number(one.packets),
-            " ".join(one.endpoints),
+            "\n".join(one.endpoints),
         )
     if known:
         console.print(table)
