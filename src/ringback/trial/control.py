@@ -129,7 +129,7 @@ def decode(body: bytes, kind: type[T], where: str) -> T:
     """Raises BadInput naming `where` for bytes that are no `kind`."""
     try:
         return msgspec.msgpack.decode(body, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"not a {kind.__name__}: {error}", where) from error
 
 

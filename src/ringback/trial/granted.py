@@ -18,6 +18,7 @@ ROUND_LIFE = 240.0  # seconds after which a round that was never closed is forgo
 MAX_SESSIONS = 200
 MAX_OPEN_ROUNDS = 16  # per session
 MAX_EXCHANGES = 64  # per round
+MAX_NUMBER = 1 << 31
 MAX_SECONDS = 30.0
 MAX_SIZE = 2_000_000
 MAX_SOURCES = 16  # addresses of one session: CGNAT, and one a path
@@ -118,6 +119,8 @@ def check_specs(specs: Sequence[ExchangeSpec]) -> None:
     for spec in specs:
         if not (0 <= spec.seconds <= MAX_SECONDS and 0 <= spec.size <= MAX_SIZE):
             raise BadInput("longer or larger than this peer allows", f"round.specs[{spec.number}]")
+        if not (0 <= spec.number < MAX_NUMBER and 0 < spec.port < 65536):
+            raise BadInput("no number of an exchange, or no port", f"round.specs[{spec.number}]")
     if len({spec.number for spec in specs}) < len(specs):
         raise BadInput("an exchange's number stands twice", "round.specs")
 
