@@ -20,8 +20,9 @@ SHORT_CALL_SECONDS = 5.5
 SHORT_CALL_CHECKPOINTS = (1.0, 2.5, SHORT_CALL_SECONDS)
 CALL_SPREAD = 0.25  # seconds over which a round's calls start
 PER_ARM = 6  # exchanges of each of the four arms: 24 flows
-TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 4.5  # seconds that a text exchange may take
+TEXT_LIFE, SLOW_TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 10.0, 4.5  # seconds that a text exchange may take
 MEDIA_LIFE = 4.5
+SLOW_RTT = 0.25  # seconds from which a dozen round trips need more than TEXT_LIFE to be safe from a single loss
 DNS_LIFE = 3.0
 DNS_GAP = 0.2
 MEDIA_SIZE, LEAST_MEDIA = 160_000, 80_000  # bytes; more than the largest scored cut-off
@@ -61,10 +62,12 @@ class Sizing(msgspec.Struct, frozen=True):
     per_arm: int = PER_ARM
     media_bytes: int = MEDIA_SIZE
     media_gap: float = MEDIA_LIFE / LIKE_AT_ONCE
+    text_life: float = TEXT_LIFE
 
 
-def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float) -> Sizing:
-    """At most half the link for a round's calls; downloads of about a second. call_kbps: one call, one direction."""
+def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float, rtt: float | None = None) -> Sizing:
+    """At most half the link for a round's calls; downloads of about a second; longer lives where round trips (seconds)
+    are long. call_kbps: one call, one direction."""
     known = [rate for rate in (up_kbps, down_kbps) if rate is not None]
     per_arm = PER_ARM
     if known:
@@ -73,7 +76,7 @@ def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float) -> 
     if down_kbps is not None:
         size = int(max(LEAST_MEDIA, min(MEDIA_SIZE, down_kbps * 1000 / 8)))
         gap = max(gap, min(MEDIA_LIFE, 1.5 * size * 8 / 1000 / down_kbps))
-    return Sizing(per_arm, size, gap)
+    return Sizing(per_arm, size, gap, SLOW_TEXT_LIFE if rtt is not None and rtt > SLOW_RTT else TEXT_LIFE)
 
 
 def cells_of(
@@ -162,5 +165,5 @@ def _sequence(cell: Cell, plan: FormPlan, size: Sizing, mode: str) -> tuple[floa
         return DNS_LIFE, DNS_GAP, 0
     if cell.function == "media":
         return MEDIA_LIFE, size.media_gap, size.media_bytes
-    life = QUICK_TEXT_LIFE if mode == "quick" else TEXT_LIFE
+    life = QUICK_TEXT_LIFE if mode == "quick" else size.text_life
     return life, life / LIKE_AT_ONCE, 0

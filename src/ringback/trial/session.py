@@ -84,6 +84,8 @@ class Session:
         self._rounds = 0
         self._exchanges = 0
         self._sizing = Sizing()
+        self._rates: tuple[float | None, float | None] = (None, None)
+        self._rtt: float | None = None
         self._stage = "new"
         self._path = 0
         self._media_turn = False
@@ -187,7 +189,7 @@ class Session:
         arm = Arm("control", "other")
         spec = ExchangeSpec(number, "probe", "probe", None, None, form, arm, transport, port, 2.0)
         self._rounds += 1
-        planned = Planned(self._rounds, Cell("probe", "probe"), form, [spec], [0.0], (2.0,), 2.0)
+        planned = Planned(self._rounds, Cell("probe", "probe", path=path), form, [spec], [0.0], (2.0,), 2.0)
         return self._activity(planned, None, path, form)
 
     def _next_exchange(self, n: int) -> int:
@@ -296,9 +298,11 @@ class Session:
         if seen is None:
             return
         outcome = seen.exchanges[0].outcome
-        if not isinstance(outcome, DatagramOutcome):
-            return
-        self._sizing = sizing(*probe.link(outcome), CALL_KBPS)
+        if isinstance(outcome, DatagramOutcome):
+            self._rates = probe.link(outcome)
+        elif seen.cell.path == self._settings.paths[0]:
+            self._rtt = outcome.connected
+        self._sizing = sizing(*self._rates, CALL_KBPS, self._rtt)
 
     def _fill(self, now: float) -> list[Command]:
         commands: list[Command] = []

@@ -58,7 +58,8 @@ TEXT_LOSS, MEDIA_LOSS = 0.20, 0.10
 TEXT_DELAY_S = 1.3
 TEXT_CUT_BYTES, MEDIA_CUT_BYTES = 4_000, 64_000
 TEXT_POLICE_KBPS, TEXT_POLICE_BURST = 24.0, 2_000  # 16 kbit/s counts as a restriction
-MEDIA_POLICE_KBPS, MEDIA_POLICE_BURST = 1_500.0, 48_000  # 1,000 kbit/s and 32 kB
+MEDIA_POLICE_KBPS, MEDIA_POLICE_BURST = 1_500.0, 40_000  # 1,000 kbit/s and 32 kB count
+LEAD_SCALE = 48_000.0  # bytes ahead of a policer's burst that count as wholly unharmed
 MEDIA_POLICE_SHARE = 0.75  # of the references' own goodput, where that is slower: half of the link counts
 INITIAL_RTO_S, MIN_RTO_S = 1.0, 0.2  # RFC 6298; the smaller one is what common stacks use
 SEGMENT = 1448  # bytes of TCP payload in 1500 B packets with timestamps
@@ -256,7 +257,20 @@ def _media_police(s: _Streams, lot: Lot, rng: np.random.Generator) -> Bet:
     speeds = [_steady_kbps(o) for o, ref in zip(s.outcomes, reference, strict=True) if ref]
     known = [v for v in speeds if v is not None]
     limit = min(MEDIA_POLICE_KBPS, MEDIA_POLICE_SHARE * float(np.median(known))) if known else MEDIA_POLICE_KBPS
-    return _stream_police(s, reference, limit, MEDIA_POLICE_BURST)
+    finish = _stream_police(s, reference, limit, MEDIA_POLICE_BURST)
+    lead = np.array([_lead(o, limit) for o in s.outcomes])
+    lead = np.where(reference, np.minimum(lead, MEDIA_POLICE_BURST), lead)
+    early = 1.0 - np.clip((lead - MEDIA_POLICE_BURST) / LEAD_SCALE, 0.0, 1.0)
+    return Bet(np.vstack([finish.scores, early[None, :]]), finish.slopes)  # two bets on one harm; their mean is one
+
+
+def _lead(o: StreamOutcome, kbps: float) -> float:
+    """By how many bytes a download was ever ahead of `kbps` since its first byte: at most the burst behind a policer,
+    whatever was lost later, for what the application is given is never ahead of what passed. 0 where nothing came."""
+    if not o.arrivals:
+        return 0.0
+    times, got = np.array([at for at, _ in o.arrivals]), np.array([float(n) for _, n in o.arrivals])
+    return float((got * (1 + 40 / SEGMENT) - (times - times[0]) * kbps * 125).max())
 
 
 def _steady_kbps(o: StreamOutcome) -> float | None:
@@ -292,7 +306,13 @@ def _text_loss(s: _Streams, lot: Lot, rng: np.random.Generator) -> Bet:
     trips = max((_trips(o) for o, ref in zip(s.outcomes, reference, strict=True) if ref), default=1)
     again = rng.geometric(1 - TEXT_LOSS, (1 + trips, DRAWS, len(reference))) - 1
     waits = 2.0**again - 1
-    return _slower(s, reference, s.finish + INITIAL_RTO_S * waits[0] + MIN_RTO_S * waits[1:].sum(axis=0))
+    harmed = s.finish + INITIAL_RTO_S * waits[0] + MIN_RTO_S * waits[1:].sum(axis=0)
+    slower = _slower(s, reference, harmed)
+    # the same once more as yes or no: an original that nature delayed much must not outweigh ten that it did not
+    finish = np.where(reference, harmed, s.finish)
+    delayed = slowness(finish) > 0
+    late = (finish > finish.min(axis=-1, keepdims=True) + MIN_RTO_S / 2) & delayed
+    return Bet(np.vstack([slower.scores, late.astype(float)]), slower.slopes)
 
 
 def _trips(o: StreamOutcome) -> int:
