@@ -34,6 +34,10 @@ class Child:
         self._pipe = pipe
         self._received = b""
 
+    def fileno(self) -> int:
+        """For `select`: readable when the worker has said something, or ended."""
+        return self._pipe
+
     def ready(self, timeout: float | None = None) -> Any:
         """What the worker reports first. Raises TimeoutError, what the worker raised, or RingbackError if it ended."""
         kind, value = self._message(timeout)

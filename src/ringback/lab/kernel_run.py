@@ -1,0 +1,132 @@
+"""Runs a scenario between real kernels: the same sessions, boxes and hosts as in virtual time, in namespaces."""
+
+import os
+import select
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Literal
+
+import msgspec
+
+from ringback import catalogue, flow
+from ringback.errors import BadInput, Unavailable
+from ringback.flow import Replay
+from ringback.lab.country import Place, places, sim_net
+from ringback.lab.namespaces import Child, supported
+from ringback.lab.namespaces.processes import launch
+from ringback.lab.namespaces.session import converse
+from ringback.lab.run import OTHER, Progress, Row, far_end, rows, session_settings
+from ringback.lab.scenario import Scenario
+from ringback.record import Transport
+from ringback.trial.session import Result, Session
+
+KNOWN = catalogue.load()
+Mode = Literal["default", "quick"]
+REMEDY = "as root they work everywhere; for ordinary users see sysctl kernel.unprivileged_userns_clone; or --net sim"
+STEP = struct.Struct("=HHH")  # which participant, cells done, of how many: small enough for a pipe to keep in one piece
+
+
+def refused() -> Unavailable | None:
+    """Why this machine can't run a scenario in namespaces; None where it can."""
+    reason = supported()
+    return None if reason is None else Unavailable(f"no network namespaces: {reason}", REMEDY)
+
+
+def run_namespaces(
+    scenario: Scenario,
+    seed: int | None = None,
+    progress: Progress | None = None,
+    replay: Replay | None = None,
+    locate: bool = False,
+    parallel: int = 2,
+    mode: Mode = "default",
+) -> Iterator[Row]:
+    """The rows of `run_sim`, in the same order, from sessions that take as long as they take.
+
+    Plans, labels and the operator's chance are fixed by (scenario, seed); when packets leave and arrive is not. So many
+    participants as `parallel` are measured at once, each in a country of its own. All processes, interfaces and
+    namespaces are gone when this ends or is closed, however that comes. Raises Unavailable where there are none.
+    """
+    if (problem := refused()) is not None:
+        raise problem
+    waiting = list(places(scenario, scenario.seed if seed is None else seed))
+    reading, writing = os.pipe()
+    running: dict[int, Child] = {}
+    finished: dict[int, list[Row]] = {}
+    begun = told = 0
+    steps: dict[int, tuple[int, int]] = {}
+    try:
+        while told < len(waiting):
+            while begun < len(waiting) and len(running) < parallel:
+                running[begun] = _start(waiting[begun], begun, writing, replay, locate, mode)
+                begun += 1
+            ready = select.select([reading, *running.values()], (), ())[0]
+            if reading in ready:
+                _tell(os.read(reading, 512 * STEP.size), steps, len(waiting), progress)
+            for number in [number for number, child in running.items() if child in ready]:
+                finished[number] = running[number].result()
+                del running[number]
+            while told in finished:
+                yield from finished.pop(told)
+                told += 1
+    finally:
+        for child in running.values():
+            child.stop()
+        os.close(reading)
+        os.close(writing)
+
+
+def _start(place: Place, number: int, writing: int, replay: Replay | None, locate: bool, mode: Mode) -> Child:
+    def step(_: str, done: int, of: int) -> None:
+        with suppress(BrokenPipeError):
+            os.write(writing, STEP.pack(number, done, of))
+
+    def work(_: object) -> list[Row]:
+        return list(rows(place, between_kernels(place, step, replay, locate, mode)))
+
+    return launch(f"{place.network.name} #{place.participant}", work, lambda: None)
+
+
+def _tell(said: bytes, steps: dict[int, tuple[int, int]], participants: int, progress: Progress | None) -> None:
+    for number, done, of in STEP.iter_unpack(said):
+        steps[number] = (done, of)
+    if progress is not None and steps:
+        most = max(of for _, of in steps.values())
+        progress("", sum(done for done, _ in steps.values()), most * participants)
+
+
+def between_kernels(
+    place: Place, progress: Progress | None, replay: Replay | None, locate: bool, mode: Mode = "default"
+) -> Result:
+    """One participant's session, as `run.in_virtual_time`, over real sockets. Raises RingbackError where it can't be."""
+    settings = msgspec.structs.replace(session_settings(place, replay, locate), mode=mode)
+    near = Session(settings, KNOWN, place.random("session"), progress)
+    net = sim_net(place)
+    asked: dict[Transport, set[int]] = {"udp": set(), "tcp": set()}
+    for spec in settings.tries:
+        asked[spec.transport].add(spec.port)
+    result: Result = converse(
+        near,
+        far_end(place.random("peer")),
+        net,
+        place.number("world") % 2**32,
+        peer_ports(),
+        {transport: sorted(ports) for transport, ports in asked.items()},
+        Session.result,
+    )
+    if result.partner != "reported":
+        raise BadInput(f"the lab's own peer was {result.partner}: {'; '.join(result.notes)}", place.network.name)
+    return result
+
+
+def peer_ports() -> Mapping[Transport, Sequence[int]]:
+    """Where the lab's peer listens: the ports of the catalogue's forms and VPNs, and those of no app."""
+    ports: dict[Transport, set[int]] = {"udp": set(OTHER["udp"]), "tcp": set(OTHER["tcp"])}
+    for app in KNOWN.apps.values():
+        for entry in app.functions.values():
+            for form in flow.forms_of(KNOWN, app.name, entry.name, "relay"):
+                ports[form.transport].add(form.app_port)
+    for vpn in KNOWN.vpns.values():
+        ports[vpn.transport].add(vpn.app_port)
+    return {transport: sorted(numbers) for transport, numbers in ports.items()}
