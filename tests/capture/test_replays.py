@@ -14,6 +14,7 @@ from ringback.capture.scrubbing import scrubbed
 from ringback.errors import BadInput, Unavailable
 from ringback.flow import DatagramScript, Replay, ReplayPacket, render
 from ringback.record import Arm, ExchangeSpec
+from ringback.trial.far import MAX_REPLAY_BYTES
 from ringback.trial.session import render as session_render
 from ringback.wire import rtp, stun, telegram
 from ringback.wire.stun_attributes import Endpoint, build, read
@@ -123,6 +124,16 @@ def test_a_call_with_one_side_only_is_no_replay(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no call of whatsapp") as caught:
         replay_file(file)
     assert caught.value.where == str(file)
+
+
+@pytest.mark.parametrize("size", [8, 1200])
+def test_a_replay_is_never_larger_than_a_peer_takes(size: int, tmp_path: Path) -> None:
+    media = (rtp.encode(rtp.Packet(120, i & 0xFFFF, i, 7, bytes(size))) for i in range(25_000 if size == 8 else 1500))
+    lines = script_lines(call()) + talk([(4 + i / 1000, i % 2 == 0, data) for i, data in enumerate(media)])
+    (replay,) = replays(making.pcap(tmp_path / "large.pcap", lines))
+    assert 500_000 < len(msgspec.msgpack.encode(replay)) < MAX_REPLAY_BYTES
+    ends = replay.near[-1].at, replay.far[-1].at
+    assert ends[0] == pytest.approx(ends[1], abs=0.01)
 
 
 def test_the_wrong_app_is_refused_and_the_right_one_named(tmp_path: Path) -> None:

@@ -136,3 +136,17 @@ def test_any_capture_can_be_replayed(near: tuple[ReplayPacket, ...], far: tuple[
             sent.append({s.data for s in mine})
     assert not sent[0] & sent[2]
     assert not sent[1] & sent[3]
+
+
+def test_a_fingerprint_is_right_again_after_its_id_was_drawn() -> None:
+    message = stun.with_fingerprint(stun.Message(1, ID, (stun.attribute(6, b"name"),)))
+    near = tuple(ReplayPacket(at, stun.encode(message)) for at in (0.0, 0.5))
+    captured = Replay("d2", None, None, near, ())
+    spec = ExchangeSpec(
+        1, "whatsapp", "voice", "outgoing", "relay", "replay", Arm("original", "app"), "udp", 3478, 5.0, 0, "d2"
+    )
+    script = render(spec, SEED, {"d2": captured})
+    assert isinstance(script, DatagramScript)
+    found = [stun.decode(send.data) for send in script.near]
+    assert len({one.transaction for one in found if isinstance(one, stun.Message)} - {ID}) == 2
+    assert all(isinstance(one, stun.Message) and stun.fingerprint_holds(one) for one in found)

@@ -25,6 +25,7 @@ from ringback.flow import Replay, ReplayPacket
 GAP = 5.0  # seconds without a packet that are no call's pause
 CLOSED = 0.5  # seconds that are left of such a gap
 KEPT_BYTES = 1_000_000  # payload of one exchange: a round's calls last 10.5 s
+KEPT_PACKETS = 20_000
 KEPT_SECONDS = 60.0
 MOST = 64  # calls of one capture
 SUFFIX = ".replay"
@@ -141,8 +142,9 @@ def _packets(wanted: set[int], path: Path) -> dict[int, list[tuple[Segment, bool
             continue
         at = clocks.setdefault(number, _Clock()).of(packet.at)
         sizes[number] = sizes.get(number, 0) + len(packet.payload)
-        if at <= KEPT_SECONDS and sizes[number] <= KEPT_BYTES:
-            kept.setdefault(number, []).append((packet._replace(at=at), conversation.by_first(packet)))
+        lines = kept.setdefault(number, [])
+        if at <= KEPT_SECONDS and sizes[number] <= KEPT_BYTES and len(lines) < KEPT_PACKETS:
+            lines.append((packet._replace(at=at), conversation.by_first(packet)))
     return kept
 
 

@@ -6,6 +6,7 @@ RTCP sources, the random of a DTLS hello, and everything encrypted.
 """
 
 import hashlib
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -93,7 +94,7 @@ def _fresh(data: bytes, free: bytes, key: bytes, nth: int) -> bytes:
     """One datagram with its free parts drawn anew; the protocol is told by the first byte (RFC 7983)."""
     first = data[0] if data else 0
     if stun.looks_like(data):
-        return data[:8] + _drawn(key, data[8:20], nth, 12) + data[20:]
+        return _fingerprinted(data[:8] + _drawn(key, data[8:20], nth, 12) + data[20:])
     if 64 <= first < 80 and len(data) >= 4 + SMALLEST:
         return data[:4] + _fresh(data[4:], free[4:], key, nth)
     if 128 <= first < 192 and len(data) >= 12:
@@ -109,6 +110,13 @@ def _fresh(data: bytes, free: bytes, key: bytes, nth: int) -> bytes:
         return data[:32] + free[32:]
     kept = min(UNKNOWN_HEAD, len(data) - SMALLEST)
     return data[:kept] + free[kept:] if kept > 0 else free
+
+
+def _fingerprinted(data: bytes) -> bytes:
+    """A STUN message whose last attribute, where that is a FINGERPRINT (RFC 8489 section 14.7), is right again."""
+    if data[-8:-4] != b"\x80\x28\0\4":
+        return data
+    return data[:-4] + (zlib.crc32(data[:-8]) ^ stun.FINGERPRINT_XOR).to_bytes(4, "big")
 
 
 def _rtp_header(data: bytes) -> int:
