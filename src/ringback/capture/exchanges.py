@@ -207,7 +207,7 @@ class _Finder:
             app is not None and app == (seen.named.app or seen.datagrams.app),
             Exchange(
                 app, function, direction, route, conversation.transport, conversation.first,
-                conversation.last - conversation.first, seen.packets, seen.bytes, (_told(near), _told(far)),
+                round(conversation.last - conversation.first, 6), seen.packets, seen.bytes, (_told(near), _told(far)),
             ),
         )  # fmt: skip
 
