@@ -8,7 +8,7 @@ import msgspec
 from ringback.errors import BadInput
 from ringback.flow.script import Script
 from ringback.record import ExchangeSpec, Round
-from ringback.trial import control
+from ringback.trial import control, limited
 from ringback.trial.cells import CellTrial, reveal
 from ringback.trial.plan import Planned
 from ringback.trial.running import GRACE, Blind, Running
@@ -56,10 +56,10 @@ class RoundActivity:
         self.finished = False
         self.seconds = 0.0
         self._desk = desk
-        blind = [
-            Blind(spec.number, spec.port, start, render(spec))
-            for spec, start in zip(planned.specs, planned.starts, strict=True)
-        ]
+        blind = []
+        for spec, start in zip(planned.specs, planned.starts, strict=True):
+            script = render(spec)
+            blind.append(Blind(spec.number, spec.port, start, script, limited.ttls(planned.form, planned.ttl, script)))
         self.running = Running(blind, host, path, desk.claim)
         self._checkpoints = list(planned.checkpoints[:-1]) if len(planned.checkpoints) > 1 else []
         self._read_at: float | None = None

@@ -4,6 +4,7 @@ Between rounds only finished rounds' e-values are seen; within a round, label-bl
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ringback.flow import FormPlan
 from ringback.record import Cell, ExchangeRecord, Outcome, Round, StreamOutcome
@@ -48,6 +49,18 @@ class CellTrial:
         return self.series < self.most_rounds
 
     @property
+    def _names_dead(self) -> bool:
+        """Whether hardly any of the controls' questions for names was answered."""
+        asked = [
+            x.outcome
+            for each in self.rounds
+            if each.form == "dns"
+            for x in each.exchanges
+            if x.spec.arm.payload == "control"
+        ]
+        return sum(_passed(outcome, 0.0) for outcome in asked) <= DEAD_SHARE * len(asked)
+
+    @property
     def _silent(self) -> bool:
         """Whether nothing at all came through in any round: more rounds of silence say no more."""
         return all(not _passed(x.outcome, 0.0) for each in self.rounds for x in each.exchanges)
@@ -76,6 +89,10 @@ class CellTrial:
 
     def weigh(self) -> None:
         self.evidence = combine(self._weighed, self._forms)
+        if any(each.form == "dns" for each in self.rounds) and self._names_dead:
+            # Where no name at all is answered for (all UDP is blocked), names can't speak for or against this app.
+            living = combine([e for e in self._weighed if e.form != "dns"], [f for f in self._forms if f != "dns"])
+            self.evidence = replace(self.evidence, e_working=living.e_working, working=living.working)
 
 
 def _passed(outcome: Outcome, after: float) -> bool:
@@ -114,10 +131,11 @@ def reveal(
         form=planned.form,
         epoch=epoch,
         exchanges=[
-            ExchangeRecord(spec, slot, epoch + planned.starts[slot], outcomes[spec.number])
+            ExchangeRecord(spec, slot, epoch + planned.starts[slot], outcomes[spec.number], ttl=planned.ttl)
             for slot, spec in enumerate(planned.specs)
         ],
         checkpoints=list(planned.checkpoints),
+        kind=planned.kind,
         partner="lost" if partner_lost else "reported",
         read_to=read_to,
     )

@@ -1,13 +1,14 @@
 """From a session's raw facts to measurements: the judge's word on every cell, VPN paths beside the direct one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from ringback.catalogue import Catalogue
 from ringback.record import Cell, Cost, Measurement, NetworkRecord, Round, Try, Verdict
 from ringback.trial.cells import CellTrial
-from ringback.trial.session import Result
+from ringback.trial.locating import Located
+from ringback.trial.terms import Result
 from ringback.verdict.judge import Context, judge
 from ringback.verdict.network import network_state
 
@@ -15,7 +16,8 @@ HEADERS_OF_A_TRY = 150  # bytes a try costs beside its packets, roughly
 
 
 class Where(msgspec.Struct, frozen=True):
-    """Where a session was run. started_at: RFC 3339 in UTC. asn_of_hop: by hop, as far as known."""
+    """Where a session was run. started_at: RFC 3339 in UTC. asn_of_hop: by hop, as far as known (the lab's networks
+    are known); asn_of_router: by the address that answers for a hop, for real networks."""
 
     network: str
     participant: int
@@ -24,6 +26,15 @@ class Where(msgspec.Struct, frozen=True):
     started_at: str
     family: str = "ipv4"
     asn_of_hop: Mapping[int, int] = {}
+    asn_of_router: Callable[[str], int | None] | None = None
+
+    def asn_at(self, found: Located) -> int | None:
+        """The network that the hop belongs to; None where nobody knows."""
+        if found.hop is not None and found.hop in self.asn_of_hop:
+            return self.asn_of_hop[found.hop]
+        if found.router is None or self.asn_of_router is None:
+            return None
+        return self.asn_of_router(found.router)
 
 
 def conclude(
@@ -50,7 +61,7 @@ def conclude(
         cell = trial.cell
         if cell not in verdicts:
             continue
-        verdict = verdicts[cell]
+        verdict = _with_hop(cell, verdicts, result.located, where)
         if cell.path == first and verdict.status not in ("working", "insufficient"):
             verdict = msgspec.structs.replace(verdict, bypassed_by=_bypasses(cell, verdicts))
         measurements.append(_measurement(trial, verdict, where, result))
@@ -72,8 +83,22 @@ def _judged(
 ) -> Verdict:
     app = catalogue.apps.get(trial.cell.app)
     quality = app.quality if app is not None else next(iter(catalogue.apps.values())).quality
-    context = Context(threshold=trial.threshold, quality=quality, state=state, udp=udp, outer=outer)  # type: ignore[arg-type]
+    context = Context(threshold=trial.threshold, quality=quality, state=state, udp=udp, outer=outer, evidence=trial.evidence)  # type: ignore[arg-type]
     return judge(trial.cell, trial.rounds, tries, context)
+
+
+def _with_hop(cell: Cell, verdicts: Mapping[Cell, Verdict], located: Sequence[Located], where: Where) -> Verdict:
+    """The verdict with the hop that was found for this cell, or for the app's other call direction if the same is done
+    to it in the same way."""
+    verdict = verdicts[cell]
+    for found in located:
+        other = verdicts.get(found.cell)
+        alike = msgspec.structs.replace(found.cell, direction=cell.direction) == cell
+        if found.hop is None or other is None or not alike or verdict.status != "restricted":
+            continue
+        if (verdict.basis, verdict.mechanism, verdict.trigger) == ("randomised", other.mechanism, other.trigger):
+            return msgspec.structs.replace(verdict, hop=found.hop, hop_asn=where.asn_at(found))
+    return verdict
 
 
 def _bypasses(cell: Cell, verdicts: Mapping[Cell, Verdict]) -> list[str]:
@@ -114,4 +139,5 @@ def _measurement(trial: CellTrial, verdict: Verdict, where: Where, result: Resul
 
 def rounds_of(result: Result) -> list[Round]:
     """Every finished round, in order of its number: the raw outcomes that a report keeps."""
-    return sorted((each for trial in result.trials for each in trial.rounds), key=lambda each: each.number)
+    rounds = [each for trial in result.trials for each in trial.rounds]
+    return sorted([*rounds, *result.locating], key=lambda each: each.number)

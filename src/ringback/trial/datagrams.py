@@ -12,6 +12,7 @@ from ringback.record import DatagramOutcome, IcmpError, Lane
 from ringback.trial.seam import Close, Command, Flow, Open, Received, Refused, Send, Sent
 
 STRETCH = 1.0  # seconds of sends handed over at a time
+FAR_STRETCH = 0.2  # the same of the far half, which has many to look after and must not do all at once
 LIMITED_STRETCH = 0.05  # the same towards an address not yet proven: each send is weighed against what came in
 MAX_ICMP = 16
 MAX_ANSWERS = 4
@@ -41,8 +42,12 @@ class Half:
 class NearDatagram(Half):
     """The participant's half of one exchange."""
 
-    def __init__(self, flow: int, port: int, start: float, script: DatagramScript) -> None:
+    def __init__(
+        self, flow: int, port: int, start: float, script: DatagramScript, ttls: Sequence[int | None] = ()
+    ) -> None:
+        """ttls: of each of our packets, None for the usual one; empty where all have that."""
         super().__init__(script, near=True)
+        self.ttls = ttls or (None,) * len(script.near)
         self.flow = flow
         self.port = port
         self.start = start
@@ -64,7 +69,7 @@ class NearDatagram(Half):
             if at >= until:
                 return
             self.next += 1
-            yield Send(self.flow, at, ours[i].data, i)
+            yield Send(self.flow, at, ours[i].data, i, self.ttls[i])
 
     def sent_event(self, event: Sent) -> None:
         self.sent[event.index] = event.at
@@ -83,7 +88,7 @@ class NearDatagram(Half):
         self.received[i] = event.at
         self.bytes_in += len(event.data)
         if i in self.replies:
-            return [Send(self.flow, event.at, self.ours[j].data, j) for j in self.replies[i]]
+            return [Send(self.flow, event.at, self.ours[j].data, j, self.ttls[j]) for j in self.replies[i]]
         return ()
 
     def refuse(self, event: Refused) -> None:
@@ -114,6 +119,7 @@ class FarDatagram(Half):
         super().__init__(script, near=False)
         self.number = number
         self.port = port
+        self.index = {send.data: i for i, send in enumerate(script.near)}
         self.flow: Flow | None = None
         self.anchor: float | None = None
         self.proven = False
@@ -146,7 +152,7 @@ class FarDatagram(Half):
     def due(self, now: float) -> Sequence[Command]:
         commands: list[Command] = []
         assert self.anchor is not None
-        until = now + (STRETCH if self.proven else LIMITED_STRETCH)
+        until = now + (FAR_STRETCH if self.proven else LIMITED_STRETCH)
         timed, ours = self.timed, self.ours
         while self.next < len(timed):
             i = timed[self.next]

@@ -54,6 +54,8 @@ class Planned(msgspec.Struct, frozen=True):
     starts: list[float]
     checkpoints: tuple[float, ...]
     seconds: float  # nominal length
+    kind: Literal["trial", "locate"] = "trial"
+    ttl: int | None = None  # of the first packets of each exchange of a locating round
 
 
 class Sizing(msgspec.Struct, frozen=True):

@@ -15,12 +15,13 @@ GRACE = 0.6  # seconds after a call's last packet in which stragglers still coun
 
 
 class Blind(msgspec.Struct, frozen=True):
-    """An exchange as the engine sees it: no label. start: seconds after the round's epoch."""
+    """An exchange as the engine sees it: no label. start: seconds after the round's epoch. ttls: see NearDatagram."""
 
     number: int
     port: int
     start: float
     script: Script
+    ttls: Sequence[int | None] = ()
 
 
 class Running:
@@ -48,7 +49,9 @@ class Running:
             flow = self._claim()
             half: NearDatagram | NearStream
             if isinstance(blind.script, DatagramScript):
-                half = self._datagrams[flow] = NearDatagram(flow, blind.port, now + blind.start, blind.script)
+                half = self._datagrams[flow] = NearDatagram(
+                    flow, blind.port, now + blind.start, blind.script, blind.ttls
+                )
                 self._until = max(self._until, half.start + blind.script.seconds + GRACE)
             else:
                 half = self._streams[flow] = NearStream(flow, blind.port, now + blind.start, blind.script)

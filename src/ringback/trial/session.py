@@ -14,53 +14,21 @@ from ringback.catalogue import Catalogue
 from ringback.errors import BadInput
 from ringback.flow.script import Script
 from ringback.record import Arm, Cell, DatagramOutcome, ExchangeSpec, Round, Transport, Try
-from ringback.trial import captured, control, probe
+from ringback.trial import captured, control, limited, probe
 from ringback.trial.activity import Owner, RoundActivity
 from ringback.trial.cells import CellTrial
 from ringback.trial.contrast import TriesActivity
+from ringback.trial.locating import ROUND_SECONDS, Locating
 from ringback.trial.plan import Chance, Planned, Sizing, cells_of, draw_round, form_plans, sizing
 from ringback.trial.seam import Answer, Ask, Command, Event, Flow
+from ringback.trial.terms import Result, Settings
 from ringback.verdict.weights import thresholds
+
+__all__ = ["ALPHA", "CALL_KBPS", "MOST_SERIES", "Result", "Session", "Settings", "render"]
 
 CALL_KBPS = 35.0  # one call, one direction, IP: the largest of the catalogue's (Telegram's 200 B every 60 ms)
 MOST_SERIES = {"voice": 4, "text": 4, "media": 3, "outer": 2}
 ALPHA = 0.001
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """peer: address of the far end, None when there is none. tries: see contrast.targets, one list a path.
-    everywhere: measure every cell on every path; else a later path only for what is not working on the first.
-    budget_s: no round starts that could not end by then. outer: path name -> VPN protocol to be tried at the peer.
-    """
-
-    apps: Sequence[str]
-    functions: Sequence[str]
-    paths: Sequence[str]
-    peer: str | None
-    tries: Sequence[control.TrySpec]
-    route: Literal["relay", "p2p"] = "relay"
-    mode: Literal["default", "quick"] = "default"
-    everywhere: bool = False
-    budget_s: float | None = None
-    outer: dict[str, str] = {}
-    replay: str | None = None
-    replays: Sequence[bytes] = ()
-    directions: Sequence[str] = ("outgoing", "incoming")
-    locate: bool = False
-
-
-class Result(msgspec.Struct):
-    """All raw facts of a session. trials: by cell, in the order measured."""
-
-    trials: list[CellTrial]
-    tries: list[Try]
-    digests: list[bytes]
-    signature: bytes | None
-    peer_key: bytes | None
-    partner: Literal["reported", "unreachable", "vanished"]
-    seconds: float
-    notes: list[str]
-    everywhere: bool
 
 
 class Session:
@@ -89,6 +57,7 @@ class Session:
         self._stage = "new"
         self._path = 0
         self._media_turn = False
+        self._locating: Locating | None = None
         self._began = 0.0
         self._trials: list[CellTrial] = []
         self._tries: list[Try] = []
@@ -282,7 +251,10 @@ class Session:
             return
         trial = activity.trial
         if trial is None:
-            self._size_up(activity.round)
+            if activity.lane == "locate" and self._locating is not None:
+                self._locating.take(activity.round)
+            else:
+                self._size_up(activity.round)
             return
         trial.seconds += activity.seconds
         trial.bytes += activity.bytes
@@ -316,10 +288,29 @@ class Session:
             lanes = set(running.values())
             if not lanes & {"voice", "media"}:
                 commands += self._next_call_or_media(wanted, now)
+            if not self._activities and self._path == 0:
+                commands += self._locate(now)
             if self._activities or self._path + 1 >= len(self._settings.paths):
                 return commands
             self._path += 1
             self._media_turn = False
+
+    def _locate(self, now: float) -> list[Command]:
+        """Once the direct path's cells are decided: where it happens."""
+        settings, path = self._settings, self._settings.paths[0]
+        if not settings.locate or path != "direct":
+            return []
+        if self._locating is None:
+            per_arm = sizing(*self._rates, limited.FASTER * CALL_KBPS).per_arm
+            self._locating = Locating(self._trials, path, self._grant, self._random, per_arm)  # type: ignore[arg-type]
+        if settings.budget_s is not None and now - self._began + ROUND_SECONDS > settings.budget_s:
+            return []
+        planned = self._locating.next(self._rounds + 1, self._exchanges + 1)
+        if planned is None:
+            return []
+        self._rounds += 1
+        self._next_exchange(len(planned.specs))
+        return self._begin(self._activity(planned, None, path, "locate"), now)
 
     def _next_call_or_media(self, wanted: Sequence[CellTrial], now: float) -> list[Command]:
         calls = [t for t in wanted if t.cell.function in ("voice", "outer")]
@@ -393,6 +384,8 @@ class Session:
             seconds=self._ended - self._began,
             notes=self._notes,
             everywhere=self._settings.everywhere,
+            locating=self._locating.rounds if self._locating else [],
+            located=self._locating.found if self._locating else [],
         )
 
 
@@ -400,4 +393,7 @@ def render(spec: ExchangeSpec, seed: bytes, replays: Sequence[bytes], catalogue:
     """The one renderer of both ends: the probe's train here, everything else from `flow`."""
     if spec.form in (probe.FORM, probe.KNOCK):
         return probe.render(spec, seed)
+    if limited.is_limited(spec.form):
+        known = captured.by_digest(replays)
+        return limited.render(spec, seed, lambda call: flow.render(call, seed, known))
     return flow.render(spec, seed, captured.by_digest(replays))
