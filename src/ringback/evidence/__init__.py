@@ -1,0 +1,1 @@
+"""Many networks: pure folds on cells, recomputed from the store and never saved."""

@@ -1,0 +1,68 @@
+"""What evidence is folded from: tallies of verdicts a cell, and single graded measurements in time.
+
+A store hands these over; nothing here knows where they came from. Times are seconds since 1970 UTC, as float.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+WEEK = 7 * DAY
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """Whose history it is: one app's function on one path of one network. asn and region may be unknown."""
+
+    app: str
+    function: str
+    asn: int | None = None
+    region: str | None = None
+    path: str = "direct"
+
+
+@dataclass(frozen=True)
+class Graded:
+    """One measurement: of `attempted` endpoints or tries, `failed` failed.
+
+    An endpoint that was never tried is not attempted; with attempted == 0 the measurement is `insufficient` and says
+    nothing. A verdict is one try: attempted 1, failed 1 when it is `restricted`. cluster: what may share a fault or an
+    author (a participant's pseudonym, a net, a report). instrument: all that may change the result without the network
+    having changed: rule set, probe version, reference list, in one word.
+    """
+
+    at: float
+    cluster: str
+    attempted: int
+    failed: int
+    instrument: str = ""
+
+    @property
+    def score(self) -> float:
+        """Share that failed, 0..1; 0 where nothing was attempted."""
+        return self.failed / self.attempted if self.attempted else 0.0
+
+
+@dataclass(frozen=True)
+class Count:
+    """The verdicts of one cell, by cluster.
+
+    key: whatever the caller groups by. clusters: one (restricted, usable) a participant, usable = decided at all
+    (`working` or `restricted`). insufficient: reports that decided nothing; missing, never green. participants: the
+    largest number of distinct pseudonyms on any one day (0 for imports). pool: cells of one pool borrow from each other.
+    """
+
+    key: Hashable
+    clusters: tuple[tuple[float, float], ...]
+    insufficient: int = 0
+    participants: int = 0
+    pool: Hashable = None
+
+    @property
+    def restricted(self) -> float:
+        return sum(restricted for restricted, _ in self.clusters)
+
+    @property
+    def usable(self) -> float:
+        return sum(usable for _, usable in self.clusters)

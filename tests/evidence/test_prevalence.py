@@ -1,0 +1,83 @@
+"""How much is restricted: intervals that cover, cells that lean on their pool, and silence that is never green."""
+
+import numpy as np
+import pytest
+
+from ringback.evidence.cells import Count
+from ringback.evidence.prevalence import ErrorRates, correlation, prevalence
+from tests.evidence.populations import POPULATIONS, Population, coverage
+
+CONTINUOUS = [p for p in POPULATIONS if not p.name.startswith("none")]
+
+
+def alone(restricted: int, n: int, key: object = "cell", **more: int) -> Count:
+    return Count(key, tuple((float(i < restricted), 1.0) for i in range(n)), **more)
+
+
+def test_a_cell_without_a_decided_report_is_missing_and_never_green() -> None:
+    silent, spoken = prevalence([Count("silent", (), insufficient=9), alone(0, 30, "spoken")])
+    assert (silent.restricted, silent.interval, silent.insufficient) == (None, None, 9)
+    assert spoken.restricted is not None
+    assert spoken.restricted < 0.05
+
+
+def test_few_reports_lean_on_the_pool_and_many_stand_alone() -> None:
+    pool = [alone(0, 40, i) for i in range(20)]
+    few, many = prevalence([alone(1, 2, "few"), alone(40, 80, "many"), *pool])[:2]
+    assert few.restricted is not None
+    assert many.restricted is not None
+    assert few.restricted < 0.4
+    assert many.restricted == pytest.approx(0.5, abs=0.03)
+
+
+def test_pools_do_not_lend_to_each_other() -> None:
+    cells = [alone(1, 2, "here", pool=1), *(alone(30, 30, i, pool=2) for i in range(10))]
+    apart = prevalence(cells)[0]
+    assert apart.restricted == pytest.approx(prevalence(cells[:1])[0].restricted)
+
+
+def test_one_participant_repeating_itself_is_not_many() -> None:
+    crowd = [alone(10 if i % 2 else 0, 10, i) for i in range(8)]
+    lone = Count("lone", ((50.0, 50.0),))
+    repeating = [Count(f"r{i}", ((10.0, 10.0), (0.0, 10.0))) for i in range(8)]
+    assert correlation(repeating) == pytest.approx(1.0)
+    low, high = prevalence([lone, *repeating, *crowd])[0].interval or (0, 0)
+    assert high - low > 0.5
+
+
+def test_the_verdicts_own_errors_are_taken_out() -> None:
+    errors = ErrorRates(false_restricted=0.1, missed=0.2)
+    shown = 0.1 + 0.5 * (0.8 - 0.1)  # half of the networks restricted
+    found = prevalence([alone(round(400 * shown), 400)], errors)[0]
+    low, high = found.interval or (0, 0)
+    assert low < 0.5 < high
+    assert high - low < 0.2
+    assert 0.05 not in (low, high)
+
+
+def test_nothing_restricted_anywhere_reaches_down_to_none() -> None:
+    found = prevalence([alone(0, 40, i) for i in range(10)])
+    assert all(cell.interval is not None and cell.interval[0] == 0 for cell in found)
+
+
+def test_weights_sum_to_one_and_quantiles_rise() -> None:
+    cell = prevalence([alone(3, 10)])[0]
+    assert cell.posterior is not None
+    assert np.sum(cell.posterior.weights) == pytest.approx(1)
+    quantiles = cell.posterior.quantiles([0.01, 0.3, 0.6, 0.99])
+    assert quantiles == sorted(quantiles)
+
+
+def test_intervals_cover_in_a_seeded_slice() -> None:
+    covered, _, plain = np.mean([coverage(p, range(1000, 1004)) for p in CONTINUOUS], axis=0)
+    assert 0.93 <= covered <= 0.97
+    assert plain < 0.9  # what no pooling, no correction and no clusters would have given
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize("population", POPULATIONS, ids=lambda p: p.name)
+def test_intervals_cover_93_to_97_percent(population: Population) -> None:
+    covered, _, _ = coverage(population, range(2000, 2060))
+    assert covered >= 0.93
+    # A share of exactly 0 or 1 is found whole: the interval is then that point, and covers more.
+    assert covered <= (0.97 if population in CONTINUOUS else 1.0)
