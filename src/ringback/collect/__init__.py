@@ -1,0 +1,1 @@
+"""Receives, validates, scrubs, spools; imports other tools' data."""

@@ -1,0 +1,72 @@
+"""Opens a file whatever it is packed in (plain, gzip, zstd: told by its first bytes), and cuts it into lines."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from ringback.errors import BadInput, Unavailable
+
+LINE = 64 << 20  # bytes of one record; OONI's largest are some megabytes
+DAMAGE = (OSError, EOFError, zlib.error)  # of a packing; gzip's own errors are OSErrors, and so are Arrow's
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[IO[bytes]]:
+    """The unpacked bytes. Raises BadInput where the file can't be read."""
+    try:
+        raw = file.open("rb")
+        start = raw.peek(4)[:4]
+    except OSError as error:
+        raise BadInput(f"can't be read: {error.strerror}", str(file)) from error
+    with raw:
+        yield _unpacked(raw, start, file)
+
+
+def _unpacked(raw: IO[bytes], start: bytes, file: Path) -> IO[bytes]:
+    if start.startswith(_GZIP):
+        return io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 20)
+    if start == _ZSTD:
+        try:
+            import pyarrow
+        except ImportError as error:
+            raise Unavailable(f"{file} is zstd, which needs pyarrow", "pip install 'ringback[observatory]'") from error
+        return io.BufferedReader(_Raw(pyarrow.CompressedInputStream(raw, "zstd")), 1 << 20)
+    return raw
+
+
+class _Raw(io.RawIOBase):
+    """Arrow's stream as one of Python's, so that it can be read line by line."""
+
+    def __init__(self, stream: object) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        got: bytes = self._stream.read(len(view))  # type: ignore[attr-defined]
+        view[: len(got)] = got
+        return len(got)
+
+
+def lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | str]]:
+    """(number from 1, line without its end) of each line that is not blank; in place of a line the reason why it can't
+    be had: `too-large`, or `damaged-packing`, which is the last."""
+    number = 0
+    try:
+        while piece := stream.readline(LINE + 1):
+            number += 1
+            if len(piece) > LINE:
+                while piece and not piece.endswith(b"\n"):
+                    piece = stream.readline(LINE)
+                yield number, "too-large"
+            elif stripped := piece.strip():
+                yield number, stripped
+    except DAMAGE:
+        yield number + 1, "damaged-packing"
