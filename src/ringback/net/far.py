@@ -21,7 +21,20 @@ from ringback.net.paths import Direct, PathBinding, family_of
 from ringback.net.pump import Pump
 from ringback.net.sockets import receive, set_ttl, stamp, tune
 from ringback.net.streams import Stream
-from ringback.trial.seam import Accepted, Close, Delivered, Ended, Flow, Open, PeerEnd, Received, Send, Sent, Write
+from ringback.trial.seam import (
+    Accepted,
+    Close,
+    Delivered,
+    Ended,
+    Event,
+    Flow,
+    Open,
+    PeerEnd,
+    Received,
+    Send,
+    Sent,
+    Write,
+)
 
 FIRST_STREAM = 1 << 32
 READS = 128  # datagrams read from one port in one turn
@@ -192,14 +205,17 @@ class FarDriver:
     def _read(self, sock: socket.socket, port: int) -> None:
         pump = self._pump
         assert pump is not None
-        feed, when, mapped = pump.feed, pump.when, self._mapped
+        origin, mapped = pump.origin, self._mapped
+        came: list[Event] = []
         try:
             for _ in range(READS):
                 data, at, source = receive(sock)
                 address = plain(source[0]) if mapped else source[0]
-                feed(Received((port, address, source[1]), data, when(at)))
+                came.append(Received((port, address, source[1]), data, at - origin))
         except OSError:  # nothing more; or an error that some datagram of ours met
-            return
+            pass
+        if came:
+            pump.feed_all(came)
 
     def _transmit(self, send: Send) -> None:
         flow = send.flow
@@ -208,15 +224,14 @@ class FarDriver:
             self._flows.send(send)
             return
         port, address, remote = flow
-        sock = self._udp.get(port)
-        if sock is None:
+        sock, pump = self._udp.get(port), self._pump
+        if sock is None or pump is None:
             return
         if self._mapped and ":" not in address:
             address = "::ffff:" + address
         if send.ttl is not None:
             set_ttl(sock, send.ttl)
-        assert self._pump is not None
-        at = self._pump.now()
+        at = monotonic() - pump.origin
         try:
             sock.sendto(send.data, (address, remote))
         except OSError:  # full buffer, no route: it was not sent, and no `Sent` says that it was
@@ -224,7 +239,7 @@ class FarDriver:
         finally:
             if send.ttl is not None:
                 set_ttl(sock, None)
-        self._pump.feed(Sent(flow, send.index, at))
+        pump.feed(Sent(flow, send.index, at))
 
     # -- streams ------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ Everything runs in callbacks of one loop; nothing here waits.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from time import monotonic
@@ -34,7 +34,7 @@ class Pump:
         self._fail = fail
         self._finish = finish
         self._loop = asyncio.get_running_loop()
-        self._origin = monotonic()
+        self.origin = monotonic()
         self._events: deque[Event] = deque()
         self._heap: list[tuple[float, int, Send]] = []
         self._order = count().__next__
@@ -44,11 +44,11 @@ class Pump:
         self._closed = False
 
     def now(self) -> float:
-        return monotonic() - self._origin
+        return monotonic() - self.origin
 
     def when(self, instant: float) -> float:
         """An instant of `time.monotonic` on the end's clock."""
-        return instant - self._origin
+        return instant - self.origin
 
     def start(self) -> None:
         self._turn(lambda: self.end.start(self.now()))
@@ -56,6 +56,12 @@ class Pump:
     def feed(self, event: Event) -> None:
         """Tell the end. Safe to call from within `perform` and `transmit`: the event then waits for its turn."""
         self._events.append(event)
+        if not self._busy:
+            self._turn(None)
+
+    def feed_all(self, events: Iterable[Event]) -> None:
+        """The same for several that came together: the timer is looked at once."""
+        self._events.extend(events)
         if not self._busy:
             self._turn(None)
 
@@ -83,7 +89,7 @@ class Pump:
             while events:
                 event = events.popleft()
                 try:
-                    commands = end.handle(event, monotonic() - self._origin)
+                    commands = end.handle(event, monotonic() - self.origin)
                     if commands:
                         self._do(commands)
                 except Exception as error:
@@ -105,7 +111,7 @@ class Pump:
     def _do(self, commands: Sequence[Command]) -> None:
         for command in commands:
             if type(command) is Send:
-                if command.at <= monotonic() - self._origin:
+                if command.at <= monotonic() - self.origin:
                     self._transmit(command)
                 else:
                     heappush(self._heap, (command.at, self._order(), command))

@@ -270,20 +270,20 @@ class FarEnd:
             if changed is not None and changed.port == local:
                 changed.foreign(len(data) if half is not None else 0)
             return ()
-        opened, expected, i = found
+        opened, expected = found
         if expected.port != local or (half is not None and half is not expected):
             return ()
         if half is None:
             if expected.anchor is None:
                 self._flows[flow] = expected
                 expected.proven = remote in opened.session.sources
-                commands = expected.arrive(flow, i, len(data), event.at)
+                commands = expected.arrive(flow, expected.index[data], len(data), event.at)
                 commands = [*commands, *expected.due(event.at)]
                 self._plan(expected)
                 return commands
         elif not expected.proven:  # only ever by the address that the exchange itself goes to
             expected.proven = remote in opened.session.sources
-        return expected.arrive(flow, i, len(data), event.at)
+        return expected.arrive(flow, expected.index[data], len(data), event.at)
 
     def _plan(self, half: FarDatagram) -> None:
         if not half.exhausted:

@@ -29,14 +29,16 @@ class Openers(Generic[Owner]):
     """Pending exchanges by their bytes. `owner` is what the caller wants back with them."""
 
     def __init__(self) -> None:
-        self._packets: dict[bytes, tuple[Owner, FarDatagram, int]] = {}
+        # By packet only the pair that all of an exchange's share: a tuple for each would keep the collector busy.
+        self._packets: dict[bytes, tuple[Owner, FarDatagram]] = {}
         self._streams: dict[bytes, tuple[Owner, FarStream]] = {}
         self._datagram_parts: dict[bytes, FarDatagram] = {}
         self._stream_parts: dict[bytes, tuple[Owner, FarStream]] = {}
 
     def add_datagram(self, owner: Owner, half: FarDatagram) -> None:
-        for i, send in enumerate(half.script.near):
-            self._packets[send.data] = (owner, half, i)
+        pair = (owner, half)
+        for data in half.index:
+            self._packets[data] = pair
         for send in half.script.near[:MARKED]:
             for part in parts(send.data):
                 self._datagram_parts.setdefault(part, half)
@@ -47,8 +49,8 @@ class Openers(Generic[Owner]):
             self._stream_parts.setdefault(part, (owner, stream))
 
     def drop_datagram(self, half: FarDatagram) -> None:
-        for send in half.script.near:
-            self._packets.pop(send.data, None)
+        for data in half.index:
+            self._packets.pop(data, None)
         for send in half.script.near[:MARKED]:
             for part in parts(send.data):
                 if self._datagram_parts.get(part) is half:
@@ -61,8 +63,8 @@ class Openers(Generic[Owner]):
             if found is not None and found[1] is stream:
                 del self._stream_parts[part]
 
-    def packet(self, data: bytes) -> tuple[Owner, FarDatagram, int] | None:
-        """The exchange whose near packet (with its index) these bytes are."""
+    def packet(self, data: bytes) -> tuple[Owner, FarDatagram] | None:
+        """The exchange of which these bytes are a near packet (`half.index` says which)."""
         return self._packets.get(data)
 
     def resembling(self, data: bytes) -> FarDatagram | None:
