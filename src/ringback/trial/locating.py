@@ -8,16 +8,17 @@ cell's own test is spent on it.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from ringback.record import Arm, Cell, DatagramOutcome, ExchangeSpec, IcmpError, Mechanism, Round
+from ringback.record import Arm, Cell, DatagramOutcome, ExchangeSpec, IcmpError, Round
 from ringback.trial import limited
 from ringback.trial.cells import CellTrial
 from ringback.trial.control import Grant
 from ringback.trial.plan import CALL_SECONDS, PER_ARM, Chance, Planned
 from ringback.verdict import mechanism
+from ringback.verdict.absence import Harm, absent, harm_of
 from ringback.verdict.evidence import RoundEvidence, combine, round_evidence
 from ringback.verdict.judge import NAMED
 
@@ -29,19 +30,6 @@ SPREAD = 0.1  # seconds over which a round's exchanges start
 TRACES, TRACE_SECONDS = 2, 1.2
 ROUND_SECONDS = 6.0  # that a round takes at most, with its report
 TIME_EXCEEDED, TIME_EXCEEDED_V6 = (11, 0), (3, 0)  # ICMP type and code "in transit": RFC 792, RFC 4443
-
-AGAINST: Mapping[Mechanism, tuple[str, ...]] = {
-    "drop": ("cut-off",),
-    "icmp": ("cut-off",),
-    "corrupt": ("cut-off",),
-    "drop-after": ("cut-off",),
-    "loss": ("loss-out", "loss-in", "loss-both"),
-    "police": ("police",),
-    "shape": ("police",),
-    "delay": ("delay-out", "delay-in"),
-}
-"""Which declared harms must be shown absent where `not harmed` is said, by the mechanism found before."""
-ANY = ("loss-out", "loss-in", "loss-both", "cut-off", "police", "delay-out", "delay-in")
 
 
 class Located(msgspec.Struct, frozen=True):
@@ -58,11 +46,12 @@ class Search:
     """The search for one cell's hop, by halving. `lowest` is the greatest hop without harm, `highest` the smallest with
     it, one past the path's end while there is none."""
 
-    def __init__(self, cell: Cell, form: str, port: int, against: Sequence[str], hops: int) -> None:
+    def __init__(self, cell: Cell, form: str, port: int, harm: Harm, hops: int) -> None:
         self.cell, self.form, self.port = cell, limited.form_of(form), port
-        self._against = against
+        self._harm = harm
         self._hops = hops
         self._lowest, self._highest = 0, hops + 1
+        self._tails: dict[int, list[Round]] = {}
         self._evidence: dict[int, list[RoundEvidence]] = {}
         self._routers: dict[int, Counter[str]] = {}
         self._rounds = 0
@@ -77,13 +66,14 @@ class Search:
 
     def take(self, finished: Round | None, ttl: int) -> None:
         self._rounds += 1
-        evidence = self._evidence.setdefault(ttl, [])
+        tails, evidence = self._tails.setdefault(ttl, []), self._evidence.setdefault(ttl, [])
         if finished is not None:
             self._routers.setdefault(ttl, Counter()).update(_answering(finished))
-            evidence.append(round_evidence(_tails(finished)))
-            harmed = harms(evidence, self.form, self._against)
-            if harmed is not None:
-                self._lowest, self._highest = (self._lowest, ttl) if harmed else (ttl, self._highest)
+            tails.append(_tails(finished))
+            evidence.append(round_evidence(tails[-1]))
+            decided = harmed(tails, evidence, self._harm)
+            if decided is not None:
+                self._lowest, self._highest = (self._lowest, ttl) if decided else (ttl, self._highest)
                 return
         self._stuck = len(evidence) >= MOST_AT_A_HOP or self._rounds >= MOST_ROUNDS
 
@@ -96,14 +86,15 @@ class Search:
         return Located(self.cell, hop, router, self._hops)
 
 
-def harms(evidence: Sequence[RoundEvidence], form: str, against: Sequence[str]) -> bool | None:
-    """Whether the originals' openings harm what follows, from a hop's rounds so far; None while that is open."""
-    seen = combine(evidence, [form])
-    strength = seen.factors[form, "payload"]
+def harmed(rounds: Sequence[Round], evidence: Sequence[RoundEvidence], harm: Harm) -> bool | None:
+    """Whether the originals' openings harm what follows, from a hop's rounds so far; None while that is open.
+
+    Where both e-values are large, the one for harm wins: a harm in one direction alone is absent from the other.
+    """
+    strength = combine(evidence, [each.form for each in evidence]).e_value
     if strength >= ENOUGH:
         return True
-    absent = min((seen.working.get(harm, 0.0) for harm in against), default=0.0)
-    return False if strength < 1.0 and absent >= ENOUGH else None
+    return False if absent(rounds, evidence, harm) >= ENOUGH * max(1.0, strength) else None
 
 
 def _tails(finished: Round) -> Round:
@@ -192,7 +183,7 @@ class Locating:
         finding = mechanism.fit(
             [r for r in trial.rounds if r.form == form], "payload", "port" if port_matters else None
         )
-        return Search(trial.cell, form, port, AGAINST.get(finding.mechanism, ANY), hops)
+        return Search(trial.cell, form, port, harm_of(finding), hops)
 
     def _other(self, port: int) -> int:
         return self._random.choice([p for p in self._grant.other["udp"] if p != port])
