@@ -144,5 +144,5 @@ def test_a_vpn_path_is_a_real_tunnel_of_which_the_operator_sees_the_outside(tmp_
 def test_a_path_that_has_no_real_counterpart_is_refused_in_words() -> None:
     other = SimPath(LinkParameters(), ROUTERS, public="192.0.2.77")
     more = SimNet(KNOWN.overlay.participant, PEER, {**net().paths, "vpn": other})
-    with pytest.raises(BadInput, match="WireGuard"):
+    with pytest.raises(BadInput, match="is a tunnel"):
         converse(Diarist(), Answering(), more, 1, {}, {}, lambda end: None)

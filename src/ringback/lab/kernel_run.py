@@ -19,6 +19,7 @@ from ringback.lab.namespaces.session import converse
 from ringback.lab.run import OTHER, Progress, Row, far_end, rows, session_settings
 from ringback.lab.scenario import Scenario
 from ringback.record import Transport
+from ringback.trial.control import TrySpec
 from ringback.trial.session import Result, Session
 
 KNOWN = catalogue.load()
@@ -61,10 +62,11 @@ def run_namespaces(
             while begun < len(waiting) and len(running) < parallel:
                 running[begun] = _start(waiting[begun], begun, writing, replay, locate, mode)
                 begun += 1
-            ready = select.select([reading, *running.values()], (), ())[0]
+            by_pipe = {child.fileno(): number for number, child in running.items()}
+            ready = select.select([reading, *by_pipe], (), ())[0]
             if reading in ready:
                 _tell(os.read(reading, 512 * STEP.size), steps, len(waiting), progress)
-            for number in [number for number, child in running.items() if child in ready]:
+            for number in [by_pipe[pipe] for pipe in ready if pipe in by_pipe]:
                 finished[number] = running[number].result()
                 del running[number]
             while told in finished:
@@ -99,25 +101,21 @@ def _tell(said: bytes, steps: dict[int, tuple[int, int]], participants: int, pro
 def between_kernels(
     place: Place, progress: Progress | None, replay: Replay | None, locate: bool, mode: Mode = "default"
 ) -> Result:
-    """One participant's session, as `run.in_virtual_time`, over real sockets. Raises RingbackError where it can't be."""
+    """One participant's session, as `run.in_virtual_time`, over real sockets. Raises RingbackError where it fails."""
     settings = msgspec.structs.replace(session_settings(place, replay, locate), mode=mode)
     near = Session(settings, KNOWN, place.random("session"), progress)
-    net = sim_net(place)
-    asked: dict[Transport, set[int]] = {"udp": set(), "tcp": set()}
-    for spec in settings.tries:
-        asked[spec.transport].add(spec.port)
-    result: Result = converse(
-        near,
-        far_end(place.random("peer")),
-        net,
-        place.number("world") % 2**32,
-        peer_ports(),
-        {transport: sorted(ports) for transport, ports in asked.items()},
-        Session.result,
-    )
+    far, seed = far_end(place.random("peer")), place.number("world")
+    tries = ports_of_tries(settings.tries)
+    result: Result = converse(near, far, sim_net(place), seed, peer_ports(), tries, Session.result)
     if result.partner != "reported":
         raise BadInput(f"the lab's own peer was {result.partner}: {'; '.join(result.notes)}", place.network.name)
     return result
+
+
+def ports_of_tries(tries: Sequence[TrySpec]) -> Mapping[Transport, Sequence[int]]:
+    """Where the lab's hosts have to listen: on what nobody tries they need not."""
+    kinds: tuple[Transport, ...] = ("udp", "tcp")
+    return {kind: sorted({spec.port for spec in tries if spec.transport == kind}) for kind in kinds}
 
 
 def peer_ports() -> Mapping[Transport, Sequence[int]]:

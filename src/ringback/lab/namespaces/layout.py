@@ -11,14 +11,20 @@ from pyroute2 import IPRoute
 from ringback.lab.namespaces import kernel
 
 PARTICIPANT, ROUTER_NEAR, ROUTER_FAR, OUTSIDE = "near0", "wire0", "wire1", "far0"
+VPN, ROUTER_VPN = "vpn0", "wire2"
+"""A third cable, from the participant to the end of an emulated tunnel in the router."""
 HARDWARE = {
     PARTICIPANT: "02:00:00:00:00:01",
     ROUTER_NEAR: "02:00:00:00:00:02",
     ROUTER_FAR: "02:00:00:00:00:03",
     OUTSIDE: "02:00:00:00:00:04",
+    VPN: "02:00:00:00:00:05",
+    ROUTER_VPN: "02:00:00:00:00:06",
 }
-NEAR_GATEWAY, FAR_GATEWAY = "192.0.2.254", "192.0.2.253"
+NEAR_GATEWAY, FAR_GATEWAY, VPN_GATEWAY = "192.0.2.254", "192.0.2.253", "192.0.2.252"
 """Next hops that exist in the neighbour tables only."""
+VPN_MTU = 1420  # 1500 less IPv6, UDP and WireGuard's own 32 bytes: wg-quick's default
+VPN_PRIORITY = 1000  # worse than the direct route's: taken by sockets that are bound to the interface
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,9 @@ class Places:
                 os.close(descriptor)
 
 
-def make(participant: Sequence[str], outside: Sequence[str]) -> Places:
-    """New namespaces with these addresses in them; the first one is what traffic leaves from by itself.
+def make(participant: Sequence[str], outside: Sequence[str], inside: str | None = None) -> Places:
+    """New namespaces with these addresses in them; the first one is what traffic leaves from by itself. With `inside`
+    the participant has an interface `VPN` with this address, for those who ask for it.
 
     A forked child builds them and hands over the descriptors, so that the caller stays where it is. Raises OSError.
     """
@@ -54,7 +61,7 @@ def make(participant: Sequence[str], outside: Sequence[str]) -> Places:
         try:
             kernel.die_with(us, signal.SIGKILL)
             ours.close()
-            _build(theirs, participant, outside)
+            _build(theirs, participant, outside, inside)
         except BaseException as error:
             theirs.send(f"{type(error).__name__}: {error}".encode()[:4000])
         finally:
@@ -72,7 +79,7 @@ def make(participant: Sequence[str], outside: Sequence[str]) -> Places:
     return Places(*descriptors) if said == b"user" else Places(None, *descriptors)
 
 
-def _build(answer: socket.socket, participant: Sequence[str], outside: Sequence[str]) -> None:
+def _build(answer: socket.socket, participant: Sequence[str], outside: Sequence[str], inside: str | None) -> None:
     from asyncio.events import _set_running_loop
 
     _set_running_loop(None)
@@ -89,8 +96,11 @@ def _build(answer: socket.socket, participant: Sequence[str], outside: Sequence[
         places.append(os.open("/proc/self/ns/net", os.O_RDONLY))
     near, far, router = places
 
+    cables = [(ROUTER_NEAR, PARTICIPANT, near), (ROUTER_FAR, OUTSIDE, far)]
+    if inside is not None:
+        cables.append((ROUTER_VPN, VPN, near))
     with IPRoute() as ip:
-        for here, there, place in ((ROUTER_NEAR, PARTICIPANT, near), (ROUTER_FAR, OUTSIDE, far)):
+        for here, there, place in cables:
             ip.link(
                 "add",
                 ifname=here,
@@ -99,23 +109,41 @@ def _build(answer: socket.socket, participant: Sequence[str], outside: Sequence[
                 peer={"ifname": there, "address": HARDWARE[there], "net_ns_fd": place},
             )
             ip.link("set", index=ip.link_lookup(ifname=here)[0], state="up")
-    kernel.settle((ROUTER_NEAR, ROUTER_FAR))
+    kernel.settle(tuple(here for here, _, _ in cables))
     _furnish(near, PARTICIPANT, participant, NEAR_GATEWAY, HARDWARE[ROUTER_NEAR])
+    if inside is not None:
+        _furnish(near, VPN, [inside], VPN_GATEWAY, HARDWARE[ROUTER_VPN], VPN_MTU, VPN_PRIORITY)
     _furnish(far, OUTSIDE, outside, FAR_GATEWAY, HARDWARE[ROUTER_FAR])
     socket.send_fds(answer, [b"user" if kept else b"root"], [*kept, near, router, far])
 
 
-def _furnish(place: int, interface: str, addresses: Sequence[str], gateway: str, hardware: str) -> None:
+def _furnish(
+    place: int,
+    interface: str,
+    addresses: Sequence[str],
+    gateway: str,
+    hardware: str,
+    mtu: int = 1500,
+    priority: int = 0,
+) -> None:
     kernel.setns(place, kernel.CLONE_NEWNET)
     kernel.settle((interface,))
     with IPRoute() as ip:
         ip.link("set", index=ip.link_lookup(ifname="lo")[0], state="up")
         index = ip.link_lookup(ifname=interface)[0]
-        ip.link("set", index=index, state="up")
+        ip.link("set", index=index, state="up", mtu=mtu)
         for address in addresses:
             ip.addr("add", index=index, address=address, prefixlen=32)
         ip.neigh("add", dst=gateway, lladdr=hardware, ifindex=index, state="permanent")
-        ip.route("add", dst="0.0.0.0/0", gateway=gateway, oif=index, prefsrc=addresses[0], flags=["onlink"])
+        ip.route(
+            "add",
+            dst="0.0.0.0/0",
+            gateway=gateway,
+            oif=index,
+            prefsrc=addresses[0],
+            flags=["onlink"],
+            priority=priority,
+        )
 
 
 def try_cable() -> str | None:

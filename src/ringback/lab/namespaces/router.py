@@ -16,8 +16,10 @@ from ringback.lab.namespaces import kernel
 from ringback.lab.namespaces.packets import build, parse
 from ringback.sim.clock import Clock
 from ringback.sim.link import Link
+from ringback.sim.nat import FIRST_PORT, Nat
 from ringback.sim.net import SimPath
 from ringback.sim.packet import Packet
+from ringback.sim.tunnelling import TunnelEnds
 from ringback.sim.way import Way
 
 ETH_P_IP = 0x0800
@@ -54,11 +56,16 @@ class Side:
                 take(packet)
 
 
-def route(path: SimPath, seed: int, near: Side, far: Side) -> None:
-    """Pass packets between the two sides until the process is ended."""
+def route(path: SimPath, seed: int, near: Side, far: Side, participant: str, vpn: tuple[SimPath, Side] | None) -> None:
+    """Pass packets between the two sides until the process is ended.
+
+    vpn: a path in a tunnel over the same access link, and the side at which packets enter it. What the operator sees of
+    them is what it sees in virtual time; outside they come from the tunnel's exit.
+    """
     clock = Clock()
     origin = monotonic()
-    link = Link(path.link, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    link = Link(path.link, rng)
 
     def leave(side: Side) -> Callable[[Packet], None]:
         def put(packet: Packet) -> None:
@@ -67,17 +74,30 @@ def route(path: SimPath, seed: int, near: Side, far: Side) -> None:
         return put
 
     way = Way(clock, path, link, leave(near), leave(far))
+    inward: dict[str, Callable[[Packet], None]] = {}
 
-    def taking(enter: Callable[[Packet], None]) -> Callable[[Packet], None]:
+    def enter(packet: Packet) -> None:
+        inward.get(packet.dst, way.inward)(packet)
+
+    def taking(onward: Callable[[Packet], None]) -> Callable[[Packet], None]:
         def take(packet: Packet) -> None:
             now = monotonic() - origin
             clock.run(now)
             clock.now = now
-            enter(packet)
+            onward(packet)
 
         return take
 
-    sides = {near.socket: (near, taking(way.outward)), far.socket: (far, taking(way.inward))}
+    sides = {near.socket: (near, taking(way.outward)), far.socket: (far, taking(enter))}
+    if vpn is not None:
+        tunnelled, entrance = vpn
+        tunnel = tunnelled.tunnel
+        assert tunnel is not None
+        nat = Nat(tunnel.exit, FIRST_PORT)
+        ends = TunnelEnds(tunnel, participant, clock, nat, leave(entrance), leave(far), rng)
+        ends.way = Way(clock, tunnelled, link, ends.near_arrive, ends.far_arrive)
+        inward[tunnel.exit] = ends.inward
+        sides[entrance.socket] = (entrance, taking(ends.outward))
     kernel.sharp_timers()
     while True:
         clock.run(monotonic() - origin)

@@ -8,7 +8,7 @@ from ringback.errors import BadInput
 from ringback.lab.namespaces.asking import answering, asking
 from ringback.lab.namespaces.processes import Report
 from ringback.lab.namespaces.topology import NamespaceNet, open
-from ringback.lab.namespaces.wireguard import NEAR, WireGuard
+from ringback.lab.namespaces.wireguard import NEAR, WireGuard, missing
 from ringback.net import Direct, FarDriver, Interface, PathBinding, drive
 from ringback.record import Transport
 from ringback.sim.net import SimNet, SimPath
@@ -32,16 +32,27 @@ def converse(
     peer_ports: those the peer is to listen on. host_ports: those on which hosts may listen. Real ports all: in the
     lab's namespaces everybody may have those below 1024 too.
 
-    A path in a tunnel whose handshake is WireGuard's is a real WireGuard tunnel here; all share the direct one's way.
-    Raises BadInput for any other path beside the direct one, RingbackError where namespaces or a tunnel can't be had.
+    A path in a tunnel whose handshake is WireGuard's is a real WireGuard tunnel where this machine can have one. Any
+    other, and elsewhere, is an interface whose packets the router wraps as the simulator does: that needs no device.
+    Raises BadInput for more than one path beside the direct one, and for one that is no tunnel; RingbackError where
+    namespaces can't be had.
     """
+    from ringback.lab.namespaces.layout import VPN
+
     paths: dict[str, PathBinding] = {net.direct: Direct()}
     vpn: WireGuard | None = None
+    tunnel: SimPath | None = None
     for name, path in net.paths.items():
-        if name != net.direct:
-            vpn = wireguard_of(path, name)
-            paths[name] = Interface(NEAR)
-    between = NamespaceNet(net.participant, net.peer, net.paths[net.direct], net.hosts, host_ports, seed, vpn)
+        if name == net.direct:
+            continue
+        if len(net.paths) > 2:
+            raise BadInput("between real kernels there is one path beside the direct one", f"path {name}")
+        vpn = wireguard_of(path) if missing() is None else None
+        tunnel = path if vpn is None else None
+        if path.tunnel is None:
+            raise BadInput("between real kernels a path beside the direct one is a tunnel", f"path {name}")
+        paths[name] = Interface(NEAR if vpn is not None else VPN)
+    between = NamespaceNet(net.participant, net.peer, net.paths[net.direct], net.hosts, host_ports, seed, vpn, tunnel)
 
     async def serve(ready: Report) -> None:
         driver = FarDriver(far)
@@ -63,9 +74,9 @@ def converse(
     return measured
 
 
-def wireguard_of(path: SimPath, name: str) -> WireGuard:
-    """The tunnel of a path, told by its first message (type 1, 148 bytes; WireGuard whitepaper 5.4.2)."""
+def wireguard_of(path: SimPath) -> WireGuard | None:
+    """The tunnel of a path if it is WireGuard's, told by its first message (type 1, 148 bytes; whitepaper 5.4.2)."""
     tunnel = path.tunnel
     if tunnel is None or len(tunnel.initiation) != 148 or tunnel.initiation[:4] != b"\1\0\0\0":
-        raise BadInput("between real kernels there is the direct path and a WireGuard tunnel", f"path {name}")
+        return None
     return WireGuard(tunnel.exit, tunnel.port)

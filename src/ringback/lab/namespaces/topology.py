@@ -15,7 +15,7 @@ from ringback.lab.namespaces import kernel
 from ringback.lab.namespaces.hosts import serve
 from ringback.lab.namespaces.processes import Child, Report, launch
 from ringback.lab.namespaces.router import Side, route
-from ringback.lab.namespaces.wireguard import WireGuard, ends, missing, run
+from ringback.lab.namespaces.wireguard import INSIDE, WireGuard, ends, missing, run
 from ringback.record import Transport
 from ringback.sim.host import Host
 from ringback.sim.net import SimPath
@@ -28,7 +28,9 @@ START_S = 20.0  # seconds that one of our own processes may take to start
 class NamespaceNet:
     """participant, peer: addresses. path: the access link, routers and boxes between them (no tunnel, no NAT).
     hosts: who answers at which other address outside, on which of the `ports`. seed: the link's chance.
-    vpn: with it the participant has an interface `wireguard.NEAR` whose packets travel in the tunnel."""
+    vpn: with it the participant has an interface `wireguard.NEAR` whose packets travel in a real tunnel. tunnel: a path
+    like `path` but in an emulated tunnel, without a TUN device; the participant has an interface `layout.VPN` to it.
+    """
 
     participant: str
     peer: str
@@ -37,11 +39,16 @@ class NamespaceNet:
     ports: Mapping[Transport, Sequence[int]] = field(default_factory=dict)
     seed: int = 1
     vpn: WireGuard | None = None
+    tunnel: SimPath | None = None
 
     def __post_init__(self) -> None:
         if self.path.tunnel is not None or self.path.public is not None:
             raise BadInput("no tunnel and no NAT between real kernels", "path")
+        if self.tunnel is not None and (self.tunnel.tunnel is None or self.vpn is not None):
+            raise BadInput("one tunnel, on its own path", "tunnel")
         ends = [self.participant, *self.outside]
+        if self.tunnel is not None and self.tunnel.tunnel is not None:
+            ends += [self.tunnel.tunnel.exit, INSIDE]
         if len(set(ends)) != len(ends):
             raise BadInput("two ends with the same address", "net")
 
@@ -95,12 +102,16 @@ class Topology:
         net = self.net
 
         def router(ready: Report) -> None:
-            from ringback.lab.namespaces.layout import HARDWARE, OUTSIDE, PARTICIPANT, ROUTER_FAR, ROUTER_NEAR
+            from ringback.lab.namespaces import layout
 
-            near = Side(ROUTER_NEAR, bytes.fromhex(HARDWARE[PARTICIPANT].replace(":", "")))
-            far = Side(ROUTER_FAR, bytes.fromhex(HARDWARE[OUTSIDE].replace(":", "")))
+            def side(interface: str, neighbour: str) -> Side:
+                return Side(interface, bytes.fromhex(layout.HARDWARE[neighbour].replace(":", "")))
+
+            near = side(layout.ROUTER_NEAR, layout.PARTICIPANT)
+            far = side(layout.ROUTER_FAR, layout.OUTSIDE)
+            vpn = None if net.tunnel is None else (net.tunnel, side(layout.ROUTER_VPN, layout.VPN))
             ready(None)
-            route(net.path, net.seed, near, far)
+            route(net.path, net.seed, near, far, net.participant, vpn)
 
         self._support.append(self._launch("the router", router, self._places.router))
         if net.hosts:
@@ -138,10 +149,11 @@ def open(net: NamespaceNet) -> Iterator[Topology]:
 
     if net.vpn is not None and (reason := missing()) is not None:
         raise RingbackError(f"no VPN path: {reason}")
-    for gateway in (layout.NEAR_GATEWAY, layout.FAR_GATEWAY):
+    for gateway in (layout.NEAR_GATEWAY, layout.FAR_GATEWAY, layout.VPN_GATEWAY):
         if gateway in (net.participant, *net.outside):
             raise BadInput(f"{gateway} is kept for the router", "net")
-    topology = Topology(layout.make([net.participant], net.outside), net)
+    inside = None if net.tunnel is None else INSIDE
+    topology = Topology(layout.make([net.participant], net.outside, inside), net)
     try:
         topology._begin()
         yield topology

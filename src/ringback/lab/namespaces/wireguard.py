@@ -19,7 +19,7 @@ from ringback.lab.namespaces.processes import Report
 
 PROGRAM = "wireguard-go"
 NEAR, EXIT = "wg0", "wgexit0"
-MTU = 1420  # 1500 less IPv6, UDP and WireGuard's own 32 bytes: wg-quick's default
+INSIDE = "192.0.2.130"
 PATIENCE_S = 5.0
 
 
@@ -30,7 +30,7 @@ class WireGuard:
 
     exit: str
     port: int = 51820
-    inside: str = "192.0.2.130"
+    inside: str = INSIDE
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ def run(end: End, ready: Report) -> None:
     """Be one end of the tunnel until the process is ended. Raises RingbackError if wireguard-go gives up."""
     from pyroute2 import IPRoute
 
+    from ringback.lab.namespaces.layout import VPN_MTU, VPN_PRIORITY
+
     kernel.private_run_folder()
     os.mkdir("/run/wireguard", 0o700)
     process = subprocess.Popen(
@@ -98,10 +100,10 @@ def run(end: End, ready: Report) -> None:
     configure(f"/run/wireguard/{end.interface}.sock", end, process)
     with IPRoute() as ip:
         index = ip.link_lookup(ifname=end.interface)[0]
-        ip.link("set", index=index, state="up", mtu=MTU)
+        ip.link("set", index=index, state="up", mtu=VPN_MTU)
         if end.local is not None:
             ip.addr("add", index=index, address=end.local, prefixlen=32)
-            ip.route("add", dst=end.remote, oif=index, prefsrc=end.local, priority=1000, scope=253)
+            ip.route("add", dst=end.remote, oif=index, prefsrc=end.local, priority=VPN_PRIORITY, scope=253)
         else:
             ip.route("add", dst=end.remote, oif=index, scope=253)
     ready(None)
