@@ -50,7 +50,7 @@ class Count:
 
     key: whatever the caller groups by. clusters: one (restricted, usable) a participant, usable = decided at all
     (`working` or `restricted`). insufficient: reports that decided nothing; missing, never green. participants: the
-    largest number of distinct pseudonyms on any one day (0 for imports). pool: cells of one pool borrow from each other.
+    largest number of distinct pseudonyms on any one day (0 for imports). pool: cells of one pool lean on each other.
     """
 
     key: Hashable

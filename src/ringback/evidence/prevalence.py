@@ -3,8 +3,8 @@
 The restricted share of a cell is drawn from its pool's law: some cells are not restricted at all (an atom at 0), some
 wholly (an atom at 1), the others follow a Beta. The law is not chosen but averaged over a grid, weighted by how well it
 foretells all the pool's counts (hierarchical Bayes by quadrature; cf. Gelman et al., Bayesian Data Analysis, 3rd ed.,
-ch. 5), so a cell with few reports leans on its pool and one with many stands by itself. Reports of one participant count
-by the pool's own intra-cluster correlation. Verdicts err and abstain: what is compared with the counts is the share of
+ch. 5), so a cell with few reports leans on its pool and one with many stands by itself. Reports of one participant
+count by the pool's own intra-cluster correlation. Verdicts err and abstain: what is compared with the counts is the share of
 `restricted` among decided verdicts that a true share would give (Rogan and Gladen 1978).
 """
 
@@ -42,7 +42,7 @@ class ErrorRates:
 
     false_restricted: a decided verdict on an unrestricted network says `restricted` (the verdict's alpha bounds it).
     missed: a decided verdict on a restricted one says `working` (it needs an e-value of 100 against each harm).
-    decided_restricted, decided_working: a verdict is reached at all, on either kind of network; only their ratio counts.
+    decided_restricted, decided_working: a verdict is reached at all, on either kind of network; their ratio counts.
     """
 
     false_restricted: float = 0.001
@@ -90,7 +90,7 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Prevalence:
-    """restricted: mean share 0..1, None where nothing was decided (`insufficient`); interval: 95 %; n: decided reports."""
+    """restricted: mean share 0..1, None where nothing was decided; interval: 95 %; n: decided reports."""
 
     key: Hashable
     restricted: float | None

@@ -29,7 +29,8 @@ def _sums(values: Floats, clusters: Sequence[Hashable]) -> tuple[Floats, Floats]
     """Sum and size of each cluster, in order of first appearance."""
     index: dict[Hashable, int] = {}
     at = np.array([index.setdefault(cluster, len(index)) for cluster in clusters], dtype=np.int64)
-    return np.bincount(at, weights=values, minlength=len(index)), np.bincount(at, minlength=len(index)).astype(float)
+    sums = np.bincount(at, weights=values, minlength=len(index)).astype(np.float64)
+    return sums, np.bincount(at, minlength=len(index)).astype(np.float64)
 
 
 def _worth(values: Floats, clusters: Sequence[Hashable]) -> tuple[float, int]:
@@ -48,7 +49,7 @@ def _worth(values: Floats, clusters: Sequence[Hashable]) -> tuple[float, int]:
 
 
 def share(hits: Sequence[bool], clusters: Sequence[Hashable], level: float = LEVEL) -> Estimate:
-    """Share of True with Clopper and Pearson's two-sided interval at the effective number of tests (Korn, Graubard 1998).
+    """Share of True with Clopper and Pearson's two-sided interval at the effective number of tests (Korn, Graubard).
 
     Of nothing: the whole of 0..1.
     """
