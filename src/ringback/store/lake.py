@@ -1,0 +1,237 @@
+"""The lake: observations in Parquet, a folder a UTC day, and the raw files that they were made from.
+
+    manifest.json                              what belongs to the lake, with checksums
+    observations/date=2023-11-08/HASH.parquet  rows in order of time
+    raw/KIND/HASH.zst                          imported files, unpacked and packed again
+
+Adding is idempotent by an observation's id. An id covers the time, so that a day knows all its doubles.
+"""
+
+import io
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ringback.collect.importing.files import DAMAGE
+from ringback.errors import BadInput
+from ringback.record import Observation
+from ringback.store import manifest as listing
+from ringback.store import schema
+from ringback.store.manifest import Manifest, Part, Raw
+
+BATCH = 50_000  # observations held in memory by `extend`
+MANY = 4  # parts of a day from which `extend` joins them
+
+Reader = Callable[[str, Path], Iterator[Observation]]
+"""(kind, raw file) to its observations."""
+
+
+class Added(msgspec.Struct, frozen=True):
+    """kept: ids that are new; doubled: how many the lake had already, or were given twice."""
+
+    kept: tuple[str, ...]
+    doubled: int
+
+
+class Lake:
+    """A folder. Several processes may read and write it: writers take turns, readers see whole changes only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def manifest(self) -> Manifest:
+        """Raises BadInput where it is damaged."""
+        return listing.load(self.folder)
+
+    def parts(self, since: date | None = None, until: date | None = None) -> list[Path]:
+        """Files that hold days within [since, until], in order of time."""
+        low, high = (since or date.min).isoformat(), (until or date.max).isoformat()
+        parts = self.manifest().parts
+        return [self.folder / path for path in sorted(parts) if low <= parts[path].day <= high]
+
+    def days(self, since: date | None = None, until: date | None = None) -> list[date]:
+        """UTC days within [since, until] that have observations, in order."""
+        days = {date.fromisoformat(part.day) for part in self.manifest().parts.values()}
+        return sorted(day for day in days if (since or date.min) <= day <= (until or date.max))
+
+    def append(self, observations: Iterable[Observation], *, derived: bool = False) -> Added:
+        """Adds what is not there. derived: made from a raw file in this lake, so `rebuild` makes it again.
+
+        Raises BadInput where a part of the same day is damaged (`check` says which), Unavailable where nothing can be
+        written.
+        """
+        with listing.locked(self.folder):
+            manifest = self.manifest()
+            kept, doubled = self._add(manifest, observations, derived)
+            if kept:
+                listing.save(self.folder, manifest)
+        return Added(tuple(kept), doubled)
+
+    def extend(self, observations: Iterable[Observation], *, derived: bool = False) -> int:
+        """`append` in batches, for many; how many were new. Days that fell into many parts are joined."""
+        new = 0
+        batch: list[Observation] = []
+        for observation in observations:
+            batch.append(observation)
+            if len(batch) >= BATCH:
+                new += len(self.append(batch, derived=derived).kept)
+                batch = []
+        new += len(self.append(batch, derived=derived).kept)
+        self.compact(MANY)
+        return new
+
+    def keep_raw(self, kind: str, name: str, content: IO[bytes]) -> str:
+        """Keeps what is about to be imported; its path in the lake. The same content is kept once.
+
+        Content whose packing is damaged is kept as far as it can be read.
+        """
+        folder = self.folder / "raw" / kind
+        with listing.locked(self.folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            part = folder / f".{os.getpid()}.part"
+            try:
+                digest = _pack(content, part)
+                path = f"raw/{kind}/{digest[:32]}.zst"
+                manifest = self.manifest()
+                if path not in manifest.raw or _faulty(self.folder / path, manifest.raw[path].sha256):
+                    manifest.raw[path] = Raw(kind, name, part.stat().st_size, listing.checksum(part))
+                    part.replace(self.folder / path)
+                    listing.save(self.folder, manifest)
+            finally:
+                part.unlink(missing_ok=True)
+        return path
+
+    def drop_raw(self, path: str) -> None:
+        """Forgets a raw file of which nothing was kept."""
+        with listing.locked(self.folder):
+            manifest = self.manifest()
+            if manifest.raw.pop(path, None) is not None:
+                listing.save(self.folder, manifest)
+            (self.folder / path).unlink(missing_ok=True)
+
+    def compact(self, from_parts: int = 2) -> int:
+        """Joins the parts of each day that has at least so many; how many days. Nothing else changes."""
+        with listing.locked(self.folder):
+            manifest = self.manifest()
+            days: dict[tuple[str, bool], list[str]] = defaultdict(list)
+            for path, part in manifest.parts.items():
+                days[part.day, part.derived].append(path)
+            many = {key: paths for key, paths in days.items() if len(paths) >= max(2, from_parts)}
+            old: list[str] = []
+            for (day, derived), paths in sorted(many.items()):
+                rows = pa.concat_tables([self._read(path) for path in sorted(paths)], promote_options="default")
+                for path in paths:
+                    del manifest.parts[path]
+                old += paths
+                self._write(manifest, day, rows, derived)
+            self._swap(manifest, old)
+        return len(many)
+
+    def rebuild(self, read: Reader) -> int:
+        """Makes everything derived anew from the raw files; how many observations that are. Nothing raw is touched.
+
+        What a collector added (`derived` false) is raw itself and stays, but for parts that are damaged: they are no
+        longer listed. Raises BadInput where a raw file is damaged, before anything changed.
+        """
+        with listing.locked(self.folder):
+            manifest = self.manifest()
+            for path, raw in manifest.raw.items():
+                if fault := _faulty(self.folder / path, raw.sha256):
+                    raise BadInput(f"{fault}; import {raw.name} again", path)
+            old = [path for path, part in manifest.parts.items() if part.derived]
+            manifest.parts = {
+                path: part
+                for path, part in manifest.parts.items()
+                if not part.derived and not _faulty(self.folder / path, part.sha256)
+            }
+            made = 0
+            for path, raw in sorted(manifest.raw.items()):
+                for batch in _batches(read(raw.kind, self.folder / path)):
+                    made += len(self._add(manifest, batch, True)[0])
+            self._swap(manifest, old)
+        return made
+
+    def _add(self, manifest: Manifest, observations: Iterable[Observation], derived: bool) -> tuple[list[str], int]:
+        days: dict[str, list[Observation]] = defaultdict(list)
+        for one in observations:
+            days[one.time.date().isoformat()].append(one)
+        kept: list[str] = []
+        given = 0
+        for day, several in sorted(days.items()):
+            given += len(several)
+            there = self._ids(manifest, day)
+            new = {one.id: one for one in several if one.id not in there}
+            if new:
+                self._write(manifest, day, schema.table(sorted(new.values(), key=_order)), derived)
+                kept += new
+        return kept, given - len(kept)
+
+    def _ids(self, manifest: Manifest, day: str) -> set[str]:
+        paths = [path for path, part in manifest.parts.items() if part.day == day]
+        return {one for path in paths for one in self._read(path, ["id"]).column("id").to_pylist()}
+
+    def _read(self, path: str, columns: list[str] | None = None) -> pa.Table:
+        try:
+            with pq.ParquetFile(self.folder / path) as part:
+                schema.version(part.schema_arrow, path)
+                return part.read(columns)
+        except (OSError, pa.ArrowException) as error:
+            raise BadInput(f"is missing or damaged ({error}); `ringback store check` says what to do", path) from error
+
+    def _write(self, manifest: Manifest, day: str, rows: pa.Table, derived: bool) -> None:
+        packed = io.BytesIO()
+        pq.write_table(rows.sort_by([("time", "ascending"), ("id", "ascending")]), packed, compression="zstd")
+        content = packed.getvalue()
+        digest = sha256(content).hexdigest()
+        path = f"observations/date={day}/{digest[:24]}.parquet"
+        listing.write(self.folder / path, content)
+        manifest.parts[path] = Part(day, rows.num_rows, len(content), digest, derived)
+
+    def _swap(self, manifest: Manifest, old: Sequence[str]) -> None:
+        """The new list first, then away with what it no longer lists."""
+        listing.save(self.folder, manifest)
+        for path in old:
+            if path not in manifest.parts:
+                (self.folder / path).unlink(missing_ok=True)
+
+
+def _order(observation: Observation) -> tuple[object, str]:
+    return observation.time, observation.id
+
+
+def _batches(observations: Iterator[Observation]) -> Iterator[list[Observation]]:
+    batch: list[Observation] = []
+    for one in observations:
+        batch.append(one)
+        if len(batch) >= BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+def _pack(content: IO[bytes], file: Path) -> str:
+    """Writes it as zstd; SHA-256 of what was packed, hex."""
+    digest = sha256()
+    with file.open("wb") as raw, pa.CompressedOutputStream(raw, "zstd") as out:
+        try:
+            while piece := content.read(1 << 20):
+                digest.update(piece)
+                out.write(piece)
+        except DAMAGE:
+            pass
+    return digest.hexdigest()
+
+
+def _faulty(file: Path, wanted: str) -> str | None:
+    try:
+        return None if listing.checksum(file) == wanted else "is damaged: its checksum is another one"
+    except OSError as error:
+        return f"is missing: {error.strerror}"

@@ -1,0 +1,121 @@
+"""What belongs to a lake: the list of its files with their checksums. A file that is not listed is not there.
+
+Everything is written beside its place, synced and renamed, and the list last: a crash leaves either the old lake or
+the new one, and at worst a file that nobody lists.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from ringback.errors import BadInput, Unavailable
+
+SCHEMA = "ringback/lake/1"
+NAME = "manifest.json"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A Parquet file of one UTC day. derived: made from `raw`, so that it can be made again."""
+
+    day: str
+    rows: int
+    bytes: int
+    sha256: str
+    derived: bool
+
+
+class Raw(msgspec.Struct, frozen=True):
+    """What was imported, as it came but for its packing (zstd). kind: how it is read. name: the file's name then."""
+
+    kind: str
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct):
+    """parts, raw: by path relative to the lake. generation: goes up with every change."""
+
+    schema: str = SCHEMA
+    generation: int = 0
+    parts: dict[str, Part] = {}
+    raw: dict[str, Raw] = {}
+
+
+def load(folder: Path) -> Manifest:
+    """Raises BadInput where the list is damaged or of a newer program; an absent one is an empty lake's."""
+    file = folder / NAME
+    try:
+        found = msgspec.json.decode(file.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        return Manifest()
+    except (OSError, ValueError) as error:
+        raise BadInput(f"the list of the lake's files can't be read: {error}", str(file)) from error
+    if found.schema != SCHEMA:
+        raise BadInput(f"the lake is of schema {found.schema[:60]!r}, this program knows {SCHEMA!r}", str(file))
+    for path in (*found.parts, *found.raw):
+        if path.startswith("/") or ".." in Path(path).parts:
+            raise BadInput(f"lists a file outside the lake: {path[:120]!r}", str(file))
+    return found
+
+
+def save(folder: Path, manifest: Manifest) -> None:
+    manifest.generation += 1
+    write(folder / NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+
+
+def write(file: Path, content: bytes) -> None:
+    """At once or not at all, and on the disk before it has its name. Raises Unavailable."""
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(file)
+        _sync(file.parent)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise Unavailable(
+            f"{file} can't be written: {error.strerror}", "check the disk and the folder's rights"
+        ) from error
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def checksum(file: Path) -> str:
+    """SHA-256, hex. Raises OSError."""
+    found = sha256()
+    with file.open("rb") as content:
+        while piece := content.read(1 << 20):
+            found.update(piece)
+    return found.hexdigest()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One writer at a time, also among processes; others wait. Raises Unavailable where the folder can't be had."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Unavailable(
+            f"{folder} can't be used as a store: {error.strerror}", "give another one with --data"
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
