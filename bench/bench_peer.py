@@ -177,6 +177,8 @@ def most(server: str) -> tuple[int, dict[str, float]]:
     count = FIRST
     for _ in range(STEPS + 6):
         seen = attempt(server, count)
+        if seen["loss"] >= MOST_LOSS:  # others use this machine too: what fails twice fails
+            seen = attempt(server, count)
         if seen["loss"] < MOST_LOSS:
             good, facts = count, seen
         else:

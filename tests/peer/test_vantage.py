@@ -1,5 +1,7 @@
 """What a peer tries for others: catalogued targets at addresses that are theirs, and not one more."""
 
+import socket
+import threading
 from pathlib import Path
 
 import msgspec
@@ -21,6 +23,7 @@ OWN = {
     "example.org": ("96.7.128.175",),
 }
 PERMITS = vantage.Permits(KNOWN, OWN)
+RUN = vantage.Lookup._run  # before the room's fixture puts it aside
 TEXT = KNOWN.apps["whatsapp"].functions["text"]
 WEB = TrySpec("app", "web.whatsapp.com", "157.240.0.60", 443, "tcp", "tls", "whatsapp", "text", "web.whatsapp.com")
 RELAY = TrySpec("app", "157.240.193.48", "157.240.193.48", 3478, "udp", "relay-call", "whatsapp", "voice", pings=25)
@@ -166,3 +169,22 @@ def test_names_to_look_up_are_the_catalogues() -> None:
     names = vantage.names_of(KNOWN)
     assert len(names) == len(set(names))
     assert {"web.whatsapp.com", "www.wikipedia.org", "example.org"} <= set(names)
+
+
+def test_names_are_looked_up_beside_the_peers_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolver(name: str, port: None, type: int) -> list[tuple]:
+        if name == "gone.example":
+            raise socket.gaierror("no such name")
+        if name == "last.example":
+            done.set()
+        return [(socket.AF_INET, type, 0, "", (address, 0)) for address in ("157.240.0.60", "10.0.0.1")]
+
+    done = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    monkeypatch.setattr(vantage.Lookup, "_run", RUN)
+    with vantage.Lookup(["first.example", "gone.example", "last.example"]) as lookup:
+        assert done.wait(5)
+        (thread,) = (t for t in threading.enumerate() if t.name == "ringback-names")
+        assert thread.daemon, "a slow resolver must not hold up the end of the process"
+    thread.join(5)
+    assert lookup.addresses == {"first.example": ("157.240.0.60",), "last.example": ("157.240.0.60",)}

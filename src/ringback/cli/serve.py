@@ -47,8 +47,8 @@ async def serving(folder: Path, host: str, port: int, ready: Callable[[str], Non
     def up(running: Serving) -> None:
         for moved in running.moved:
             print(f"port moved: {moved}", file=sys.stderr)
-        shown = f"[{running.address}]" if ":" in running.address else running.address
-        ready(f"http://{shown}:{running.port}")
+        print(f"key: {running.fingerprint}", file=sys.stderr)
+        ready(running.url)
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
