@@ -104,6 +104,20 @@ def test_the_transcript_is_what_was_reported_signed() -> None:
         far.answer("close", body, NEAR, 10.0)
 
 
+def test_who_did_not_get_an_answer_may_ask_again() -> None:
+    far, grant, _, _ = call("whatsapp")
+    first = report(far, grant)
+    assert report(far, grant) == first
+    spec = call_spec(7)
+    open_round(far, grant, [spec], number=2)
+    open_round(far, grant, [spec], number=2)
+    with pytest.raises(BadInput, match="opened before"):
+        open_round(far, grant, [call_spec(8)], number=2)
+    body = control.encode(control.CloseRequest(grant.session))
+    transcript = control.decode(far.answer("close", body, NEAR, 10.0), control.Transcript, "test")
+    assert transcript.digests == [first.digest]
+
+
 def test_a_closed_round_is_forgotten() -> None:
     far, grant, script, port = call("whatsapp")
     report(far, grant)

@@ -48,6 +48,7 @@ class FarEnd:
         self._sessions: dict[str, Granted] = {}
         self._openers: Openers[OpenRound] = Openers()
         self._flows: dict[Flow, FarDatagram] = {}
+        self._changed: dict[Flow, FarDatagram] = {}  # flows of which nothing came unchanged yet
         self._stream_flows: dict[Flow, FarStream | bytearray] = {}
         self._stream_sources: dict[Flow, str] = {}
         self._stream_ports: dict[Flow, int] = {}
@@ -117,7 +118,11 @@ class FarEnd:
     def _round(self, body: bytes, source: str, now: float) -> Iterator[bytes | None]:
         request = control.decode(body, control.RoundRequest, "round")
         session = self._session(request.session, source, now)
-        if request.number in session.rounds:
+        before = session.rounds.get(request.number)
+        if before is not None and before.specs == request.specs:  # our answer was lost, and it asks again
+            yield control.encode(control.Done())
+            return
+        if before is not None:
             raise BadInput(f"round {request.number} was opened before", "round.number")
         if len(session.rounds) >= MAX_OPEN_ROUNDS:
             raise BadInput(f"{MAX_OPEN_ROUNDS} rounds are open", "round.number")
@@ -140,12 +145,15 @@ class FarEnd:
             self._openers.add_datagram(opened, half)
         for stream in opened.streams.values():
             self._openers.add_stream(opened, stream)
+        opened.specs = request.specs
         yield control.encode(control.Done())
 
     def _outcome(self, body: bytes, source: str, now: float) -> control.FarRound:
         request = control.decode(body, control.OutcomeRequest, "outcome")
         session = self._session(request.session, source, now)
         opened = session.rounds.get(request.number)
+        if opened is None and request.final and request.number in session.reported:
+            return session.reported[request.number]
         if opened is None:
             raise BadInput(f"no round {request.number}", "outcome.number")
         exchanges = [_datagram_record(half) for half in opened.datagrams.values()]
@@ -156,6 +164,7 @@ class FarEnd:
         digest = hashlib.sha256(msgspec.msgpack.encode(exchanges)).digest()
         if request.final:
             session.digests.append(digest)
+            session.keep(control.FarRound(request.number, exchanges, digest))
             self._forget(opened)
         return control.FarRound(request.number, exchanges, digest)
 
@@ -212,6 +221,8 @@ class FarEnd:
         self._held -= opened.held
         for half in opened.datagrams.values():
             self._openers.drop_datagram(half)
+            for flow in [flow for flow, changed in self._changed.items() if changed is half]:
+                del self._changed[flow]
             half.over = True
             if half.flow is not None:
                 self._flows.pop(half.flow, None)
@@ -266,9 +277,11 @@ class FarEnd:
         half = self._flows.get(flow)
         local, remote = flow[0], flow[1]  # type: ignore[index]
         if found is None:
-            changed = half or self._openers.resembling(data)
+            changed = half or self._changed.get(flow) or self._openers.resembling(data)
             if changed is not None and changed.port == local:
                 changed.foreign(len(data) if half is not None else 0)
+                if half is None:
+                    self._changed[flow] = changed
             return ()
         opened, expected = found
         if expected.port != local or (half is not None and half is not expected):

@@ -7,7 +7,7 @@ import msgspec
 from ringback.errors import BadInput
 from ringback.flow.script import DatagramScript, Script
 from ringback.record import ExchangeSpec
-from ringback.trial.control import TrySpec
+from ringback.trial.control import FarRound, TrySpec
 from ringback.trial.datagrams import FarDatagram
 from ringback.trial.streams import FarStream
 from ringback.trial.tries import TryRun
@@ -20,6 +20,7 @@ MAX_OPEN_ROUNDS = 16  # per session
 MAX_EXCHANGES = 64  # per round
 MAX_NUMBER = 1 << 31
 MAX_SECONDS = 30.0
+KEPT_REPORTS = 8  # more than the rounds that run side by side
 MAX_SIZE = 2_000_000
 MAX_SOURCES = 16  # addresses of one session: CGNAT, and one a path
 MAX_TRIES = 400  # in all of a session
@@ -61,6 +62,7 @@ class Granted:
         self.ends = now + SESSION_LIFE
         self.until = now + IDLE_LIFE
         self.rounds: dict[int, OpenRound] = {}
+        self.reported: dict[int, FarRound] = {}  # final reports, kept a while: the answer may be lost and asked again
         self.digests: list[bytes] = []
         self.vantage: TryRun | None = None
         self.tries = 0
@@ -69,6 +71,12 @@ class Granted:
     def heard(self, now: float) -> None:
         """A request came: it is alive."""
         self.until = min(self.ends, now + IDLE_LIFE)
+
+    def keep(self, report: FarRound) -> None:
+        """Remember a final report; of older ones the last few."""
+        self.reported[report.number] = report
+        if len(self.reported) > KEPT_REPORTS:
+            del self.reported[next(iter(self.reported))]
 
     def prove(self, source: str) -> None:
         """This address completed a TCP handshake within the session, so it is really there."""
@@ -88,7 +96,7 @@ class Granted:
 
 
 class OpenRound:
-    """A round between its request and its final report."""
+    """A round between its request and its final report. specs: as asked for, once all of them are pending."""
 
     def __init__(self, number: int, session: Granted, now: float) -> None:
         self.number = number
@@ -97,6 +105,7 @@ class OpenRound:
         self.held = 0
         self.datagrams: dict[int, FarDatagram] = {}
         self.streams: dict[int, FarStream] = {}
+        self.specs: Sequence[ExchangeSpec] | None = None
 
     def add(self, spec: ExchangeSpec, script: Script) -> int:
         """How many bytes it holds. Raises BadInput where the session would hold too much."""
