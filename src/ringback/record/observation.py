@@ -122,10 +122,9 @@ class CellCount(msgspec.Struct, frozen=True, kw_only=True):
 
     n counts observations of every status. attempted and failed are sums of the graded counts.
     participants: the largest number of distinct pseudonyms on any one UTC day.
-    clusters and the sums of squares are for intervals that hold when a cluster's observations are alike (ratio
-    estimator, Cochran 1977, 11.3): over clusters c with d_c decided observations, r_c of them restricted:
-    decided_squares = sum d_c^2, cross = sum d_c r_c, restricted_squares = sum r_c^2. A cluster is the cluster key,
-    else the pseudonym, else the observation itself. They are None unless asked for.
+    clusters: (restricted, decided, how many clusters have these two counts), for intervals that hold when a cluster's
+    observations are alike; decided is working or restricted, and not 0. A cluster is the cluster key, else the
+    pseudonym, else the observation itself. None unless asked for.
     """
 
     keys: dict[str, object]
@@ -138,10 +137,7 @@ class CellCount(msgspec.Struct, frozen=True, kw_only=True):
     attempted: int
     failed: int
     participants: int
-    clusters: int | None = None
-    decided_squares: int | None = None
-    cross: int | None = None
-    restricted_squares: int | None = None
+    clusters: tuple[tuple[int, int, int], ...] | None = None
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,3 +154,6 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     cluster: str | None
     pseudonym: str | None
+    source: Source
+    test_version: str | None
+    rules: str

@@ -93,19 +93,18 @@ def cells(table: Table, by: Sequence[str], selection: Selection = EVERYTHING) ->
 
 
 def clusters(table: Table, by: Sequence[str], selection: Selection = EVERYTHING) -> Table:
-    """One row a cell: its dimensions, then the sums over clusters of `record.CellCount`."""
+    """How many clusters of a cell have the same counts: its dimensions, `restricted`, `decided`, `times`."""
     keys = _keys(by)
-    decided = _.status.isin(["working", "restricted"])
     each = (
         selected(table, selection)
+        .filter(_.status.isin(["working", "restricted"]))
         .group_by(**keys, unit=ibis.coalesce(_.cluster, _.pseudonym, _.id))
-        .aggregate(decided=decided.sum(), hit=(_.status == "restricted").sum())
+        .aggregate(restricted=(_.status == "restricted").sum(), decided=_.count())
     )
-    return each.group_by(list(keys)).aggregate(
-        clusters=(each.decided > 0).sum().cast("int64"),
-        decided_squares=(each.decided * each.decided).sum().cast("int64"),
-        cross=(each.decided * each.hit).sum().cast("int64"),
-        restricted_squares=(each.hit * each.hit).sum().cast("int64"),
+    return (
+        each.group_by([*keys, "restricted", "decided"])
+        .aggregate(times=_.count())
+        .order_by([*keys, "decided", "restricted"])
     )
 
 

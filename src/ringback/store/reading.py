@@ -1,5 +1,6 @@
 """Asks the lake on the engine at hand, and hands back records."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -11,8 +12,6 @@ from ringback.record import CellCount, Observation, Point
 from ringback.store import queries, schema
 from ringback.store.lake import Lake
 from ringback.store.queries import EVERYTHING, Selection, Window
-
-_SUMS = ("clusters", "decided_squares", "cross", "restricted_squares")
 
 
 class Reading:
@@ -33,16 +32,16 @@ class Reading:
     def cells(
         self, by: Sequence[str], selection: Selection = EVERYTHING, *, clustered: bool = False
     ) -> list[CellCount]:
-        """Counts of each cell, in order of its keys. clustered: with the sums over clusters too."""
-        rows = _rows(queries.cells(self.table, by, selection))
-        sums: dict[tuple[object, ...], dict[str, Any]] = {}
-        if clustered:
-            sums = {_key(row, by): row for row in _rows(queries.clusters(self.table, by, selection))}
+        """Counts of each cell, in order of its keys. clustered: with its clusters too."""
+        found: dict[tuple[object, ...], list[tuple[int, int, int]]] | None = defaultdict(list) if clustered else None
+        if found is not None:
+            for row in _rows(queries.clusters(self.table, by, selection)):
+                found[_key(row, by)].append((row["restricted"], row["decided"], row["times"]))
         made = []
-        for row in rows:
+        for row in _rows(queries.cells(self.table, by, selection)):
             keys = {name: row.pop(name) for name in by}
-            more = sums.get(tuple(keys.values()), {})
-            made.append(CellCount(keys=keys, **row, **{name: more[name] for name in _SUMS if name in more}))
+            clusters = None if found is None else tuple(found.get(tuple(keys.values()), ()))
+            made.append(CellCount(keys=keys, **row, clusters=clusters))
         return sorted(made, key=lambda cell: [(value is None, str(value)) for value in cell.keys.values()])
 
     def series(self, app: str, function: str, asn: int, window: Window = (None, None)) -> list[Point]:
