@@ -204,12 +204,6 @@ def test_text_that_is_left_alone_works() -> None:
     assert verdict.status == "working"
 
 
-def test_text_whose_names_cannot_be_asked_for_is_impaired_by_transport(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Effect, "strikes", lambda self, arm, rng: self.drop)
-    verdict = judge(TEXT, text_rounds(dns=Effect(trigger="none", drop=True)), HEALTHY, CONTEXT)
-    assert (verdict.status, verdict.trigger, verdict.mechanism) == ("impaired", "transport", "drop")
-
-
 def test_text_that_often_fails_for_controls_too_is_impaired() -> None:
     rounds = text_rounds()
     for each in rounds:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from ringback.catalogue import Catalogue
-from ringback.record import Cell, Cost, Measurement, NetworkRecord, Round, Try, Verdict
+from ringback.record import Cell, Cost, Measurement, NetworkRecord, NetworkState, Round, Try, Udp, Verdict
 from ringback.trial.cells import CellTrial
 from ringback.trial.locating import Located
 from ringback.trial.terms import Result
@@ -55,7 +55,7 @@ def conclude(
             verdicts[trial.cell] = _judged(
                 trial, result.tries, catalogue, state, udp, outer_verdicts.get(trial.cell.path)
             )
-    first = result.trials[0].cell.path if result.trials else "direct"
+    first = _first_path(result)
     measurements = []
     for trial in result.trials:
         cell = trial.cell
@@ -70,20 +70,27 @@ def conclude(
 
 def _was_measured(trial: CellTrial, result: Result) -> bool:
     """A cell of a further path that was not wanted there has no measurement; one that could not be had is one."""
-    return bool(trial.rounds) or trial.cell.path == result.trials[0].cell.path or result.everywhere
+    return bool(trial.rounds) or trial.cell.path == _first_path(result) or result.everywhere
+
+
+def _first_path(result: Result) -> str:
+    """The path beside which the others stand; an `outer` cell comes first but names the path that it is for."""
+    return next((trial.cell.path for trial in result.trials if trial.cell.function != "outer"), "direct")
 
 
 def _judged(
     trial: CellTrial,
     tries: Sequence[Try],
     catalogue: Catalogue,
-    state: str,
-    udp: str,
+    state: NetworkState,
+    udp: Udp,
     outer: Verdict | None,
 ) -> Verdict:
     app = catalogue.apps.get(trial.cell.app)
     quality = app.quality if app is not None else next(iter(catalogue.apps.values())).quality
-    context = Context(threshold=trial.threshold, quality=quality, state=state, udp=udp, outer=outer, evidence=trial.evidence)  # type: ignore[arg-type]
+    context = Context(
+        threshold=trial.threshold, quality=quality, state=state, udp=udp, outer=outer, evidence=trial.evidence
+    )
     return judge(trial.cell, trial.rounds, tries, context)
 
 

@@ -118,7 +118,7 @@ def targets(
                 spec = control.TrySpec("app", name, address, port, "tcp", form, app, function, name)
                 found += [spec] * (CONNECTS // 2 if len(entry.forms) > 2 else CONNECTS)
     for address in neutral:
-        found.append(control.TrySpec("neutral", address, address, 3478, "udp", "stun", pings=5))
+        found.append(control.TrySpec("neutral", address, address, 3478, "udp", "stun", pings=PINGS))
         found.append(control.TrySpec("neutral", address, address, 443, "tcp", "tls", name=catalogue.neutral_names[0]))
     for name in sites:
         address = resolve(name)

@@ -82,8 +82,9 @@ class FarEnd:
         """The same in pieces of a few milliseconds: None where other work may come between, the answer last."""
         if now >= self._sweep_at:
             self._sweep(now)
-        if what == "round":
-            yield from self._round(body, source, now)
+        pieces = {"round": self._round, "outcome": self._outcome}.get(what)
+        if pieces is not None:
+            yield from pieces(body, source, now)
             return
         handler = self._HANDLERS.get(what)
         if handler is None:
@@ -132,6 +133,10 @@ class FarEnd:
         try:
             for spec in request.specs:
                 self._held += opened.add(spec, self._render(spec, session.seed, session.replays))
+                if spec.number in opened.datagrams:
+                    self._openers.add_datagram(opened, opened.datagrams[spec.number])
+                else:
+                    self._openers.add_stream(opened, opened.streams[spec.number])
                 if self._held > MAX_BYTES:
                     raise BadInput("this peer is full; try again in a few minutes", "round")
                 yield None
@@ -148,25 +153,25 @@ class FarEnd:
         opened.specs = request.specs
         yield control.encode(control.Done())
 
-    def _outcome(self, body: bytes, source: str, now: float) -> control.FarRound:
+    def _outcome(self, body: bytes, source: str, now: float) -> Iterator[bytes | None]:
         request = control.decode(body, control.OutcomeRequest, "outcome")
         session = self._session(request.session, source, now)
         opened = session.rounds.get(request.number)
-        if opened is None and request.final and request.number in session.reported:
-            return session.reported[request.number]
         if opened is None:
             raise BadInput(f"no round {request.number}", "outcome.number")
-        exchanges = [_datagram_record(half) for half in opened.datagrams.values()]
+        exchanges = []
+        for half in opened.datagrams.values():
+            exchanges.append(_datagram_record(half))
+            yield None
         exchanges += [
             control.FarExchange(stream.number, stream.anchor, corrupted=int(stream.changed), up_received=stream.got)
             for stream in opened.streams.values()
         ]
         digest = hashlib.sha256(msgspec.msgpack.encode(exchanges)).digest()
-        if request.final:
+        if request.final and session.rounds.get(request.number) is opened:
             session.digests.append(digest)
-            session.keep(control.FarRound(request.number, exchanges, digest))
             self._forget(opened)
-        return control.FarRound(request.number, exchanges, digest)
+        yield control.encode(control.FarRound(request.number, exchanges, digest))
 
     def _vantage(self, body: bytes, source: str, now: float) -> control.Done:
         request = control.decode(body, control.VantageRequest, "vantage")
@@ -199,7 +204,6 @@ class FarEnd:
 
     _HANDLERS: Mapping[str, Callable[["FarEnd", bytes, str, float], msgspec.Struct]] = {
         "open": _open,
-        "outcome": _outcome,
         "vantage": _vantage,
         "vantage-result": _vantage_result,
         "close": _close,

@@ -11,18 +11,43 @@ from ringback.trial.datagrams import FarDatagram
 from ringback.trial.streams import OPENING, FarStream
 
 Owner = TypeVar("Owner")
-MARKED = 8  # near packets of an exchange by which a changed one is told; enough for its first second
-PART = 8  # bytes that must have stayed whole, at one of the places below
-PLACES = (8, 12, 16, 24, 32)  # past the bytes that types and lengths take; also the last 8 and those before them
+PART = 8  # bytes that must have stayed whole
+FIRST, LAST, STEP = 4, 128, 4  # bytes of a datagram or opening in which parts are taken, and how far apart
 
 
 def parts(data: bytes) -> Iterator[bytes]:
-    """Telling parts of a datagram or an opening: random in every form's packets, so unique to it."""
-    for place in PLACES:
-        if place + PART <= len(data):
-            yield data[place : place + PART]
-    yield data[-PART:]
-    yield data[-2 * PART : -PART]
+    """Parts of a datagram or an opening by which a changed copy is told; those that others share tell nothing."""
+    for place in range(FIRST, min(len(data), LAST) - PART + 1, STEP):
+        yield data[place : place + PART]
+
+
+Known = TypeVar("Known")
+
+
+class Parts(Generic[Known]):
+    """Which pending exchange a part belongs to, as long as it belongs to one only."""
+
+    def __init__(self) -> None:
+        self._owners: dict[bytes, set[Known]] = {}
+
+    def add(self, data: bytes, known: Known) -> None:
+        for part in set(parts(data)):
+            self._owners.setdefault(part, set()).add(known)
+
+    def drop(self, data: bytes, known: Known) -> None:
+        for part in set(parts(data)):
+            owners = self._owners.get(part)
+            if owners is not None:
+                owners.discard(known)
+                if not owners:
+                    del self._owners[part]
+
+    def find(self, data: bytes) -> Known | None:
+        for part in parts(data):
+            owners = self._owners.get(part)
+            if owners is not None and len(owners) == 1:
+                return next(iter(owners))
+        return None
 
 
 class Openers(Generic[Owner]):
@@ -32,36 +57,27 @@ class Openers(Generic[Owner]):
         # By packet only the pair that all of an exchange's share: a tuple for each would keep the collector busy.
         self._packets: dict[bytes, tuple[Owner, FarDatagram]] = {}
         self._streams: dict[bytes, tuple[Owner, FarStream]] = {}
-        self._datagram_parts: dict[bytes, FarDatagram] = {}
-        self._stream_parts: dict[bytes, tuple[Owner, FarStream]] = {}
+        self._datagram_parts: Parts[FarDatagram] = Parts()
+        self._stream_parts: Parts[FarStream] = Parts()
 
     def add_datagram(self, owner: Owner, half: FarDatagram) -> None:
         pair = (owner, half)
         for data in half.index:
             self._packets[data] = pair
-        for send in half.script.near[:MARKED]:
-            for part in parts(send.data):
-                self._datagram_parts.setdefault(part, half)
+        self._datagram_parts.add(_marked(half), half)
 
     def add_stream(self, owner: Owner, stream: FarStream) -> None:
         self._streams[stream.opening] = (owner, stream)
-        for part in parts(stream.opening):
-            self._stream_parts.setdefault(part, (owner, stream))
+        self._stream_parts.add(stream.first, stream)
 
     def drop_datagram(self, half: FarDatagram) -> None:
         for data in half.index:
             self._packets.pop(data, None)
-        for send in half.script.near[:MARKED]:
-            for part in parts(send.data):
-                if self._datagram_parts.get(part) is half:
-                    del self._datagram_parts[part]
+        self._datagram_parts.drop(_marked(half), half)
 
     def drop_stream(self, stream: FarStream) -> None:
         self._streams.pop(stream.opening, None)
-        for part in parts(stream.opening):
-            found = self._stream_parts.get(part)
-            if found is not None and found[1] is stream:
-                del self._stream_parts[part]
+        self._stream_parts.drop(stream.first, stream)
 
     def packet(self, data: bytes) -> tuple[Owner, FarDatagram] | None:
         """The exchange of which these bytes are a near packet (`half.index` says which)."""
@@ -69,20 +85,17 @@ class Openers(Generic[Owner]):
 
     def resembling(self, data: bytes) -> FarDatagram | None:
         """The exchange of which these bytes are probably a changed packet."""
-        for part in parts(data):
-            half = self._datagram_parts.get(part)
-            if half is not None:
-                return half
-        return None
+        return self._datagram_parts.find(data)
 
-    def stream(self, received: bytes) -> tuple[Owner, FarStream, bool] | None:
-        """The exchange that a stream's first bytes open, and whether they are unchanged."""
-        opening = received[:OPENING]
-        found = self._streams.get(opening)
+    def stream(self, received: bytes) -> tuple[Owner, FarStream] | None:
+        """The exchange that a stream's first bytes open, changed on the way or not."""
+        found = self._streams.get(received[:OPENING])
         if found is not None:
-            return (*found, True)
-        for part in parts(opening):
-            found = self._stream_parts.get(part)
-            if found is not None:
-                return (*found, False)
-        return None
+            return found
+        stream = self._stream_parts.find(received)
+        return None if stream is None else self._streams[stream.opening]
+
+
+def _marked(half: FarDatagram) -> bytes:
+    """The near packet by which changed ones are told: the first, which comes before anything else can be known."""
+    return half.script.near[0].data

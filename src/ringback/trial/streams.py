@@ -122,8 +122,12 @@ class FarStream:
         self._expected = b"".join(turn.data for turn in script.turns if turn.by_near)
 
     @property
+    def first(self) -> bytes:
+        return self.script.turns[0].data
+
+    @property
     def opening(self) -> bytes:
-        return self.script.turns[0].data[:OPENING]
+        return self.first[:OPENING]
 
     def begin(self, flow: Flow, at: float) -> None:
         self.flow, self.anchor = flow, at

@@ -89,9 +89,7 @@ def pool(rounds: Iterable[Round], factor: Factor, other: Factor | None = None) -
     spared_streams: list[StreamOutcome] = []
     for number, each in enumerate(rounds):
         kept = [x for x in each.exchanges if other is None or not struck_by(other, x.spec.arm)]
-        datagrams = [
-            (struck_by(factor, x.spec.arm), x.outcome) for x in kept if isinstance(x.outcome, DatagramOutcome)
-        ]
+        datagrams = [(struck_by(factor, x.spec.arm), x.outcome) for x in kept if isinstance(x.outcome, DatagramOutcome)]
         offset = clock_offset([outcome for _, outcome in datagrams])
         for hit, outcome in datagrams:
             (struck if hit else spared).append(as_call(outcome, offset, number, read_end(each, offset)))

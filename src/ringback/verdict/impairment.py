@@ -18,7 +18,6 @@ from ringback.verdict.finding import Finding
 MIN_MOS = 2.5
 MIN_KBPS = 200.0
 MAX_FAILURES = 0.20
-ANSWERED = 0.5  # of questions for names: fewer are hardly any, more of streams are most
 ONE_TRIP_MS = 900.0  # a connect slower than this needed a second SYN (RFC 6298: 1 s), or is hopeless anyhow
 TRANSPORT: tuple[Mechanism, ...] = ("drop", "icmp", "corrupt", "drop-after", "police", "shape", "loss")
 
@@ -62,27 +61,11 @@ def by_controls(
     streams = [c for c in controls if isinstance(c, StreamOutcome)]
     if not streams:
         return None
-    if (unasked := _names_unasked(rounds, streams)) is not None:
-        return unasked
     if cell.function == "media":
         return _link(_upper(np.array([goodput_kbps(s) for s in streams])) < MIN_KBPS)
     failed = sum(s.failure is not None for s in streams)
     # two-sided 95 %, as elsewhere here
     return _link(shares.counted(failed, len(streams), 0.975).lower > MAX_FAILURES)
-
-
-def _names_unasked(rounds: Sequence[Round], streams: Sequence[StreamOutcome]) -> Impairment | None:
-    """Streams that pass are of no use where no name can be asked for: hardly a question of the controls is answered."""
-    asked = [r for r in rounds if r.form == "dns"]
-    questions = [x.outcome for r in asked for x in r.exchanges if x.spec.arm.payload == "control"]
-    lanes = [q.inward for q in questions if isinstance(q, DatagramOutcome)]
-    answered = sum(any(at is not None for at in lane.received) for lane in lanes)
-    finished = sum(s.failure is None for s in streams)
-    if not questions or shares.counted(answered, len(questions), 0.975).upper >= ANSWERED:
-        return None
-    if shares.counted(finished, len(streams), 0.975).lower <= ANSWERED:
-        return None
-    return Impairment(_transport_finding(asked), "transport", "udp-unusable")
 
 
 def _link(unusable: bool) -> Impairment | None:
@@ -110,18 +93,14 @@ def round_scores(
 ) -> list[float]:
     """MOS of each of a round's calls; bursts are those that the round's controls share (`shared_burst_ratio`)."""
     parts = [quality.due(control, read_to) for control in controls]
-    burst = max(
-        quality.shared_burst_ratio([lanes[side] for lanes in parts if len(lanes) > side]) for side in (0, 1)
-    )
+    burst = max(quality.shared_burst_ratio([lanes[side] for lanes in parts if len(lanes) > side]) for side in (0, 1))
     return [quality.lane_quality(quality.due(call, read_to), codec, burst) for call in calls]
 
 
 def streams_fare_better(calls: Sequence[DatagramOutcome], tries: Sequence[Try]) -> bool:
     """Whether UDP's round trips succeed more seldom than TCP's: the controls' packets, out and back, against connects
     to neutral hosts and the peer that needed no second SYN. The bounds must part."""
-    tcp = [
-        t for t in tries if t.transport == "tcp" and t.where == "here" and t.kind in ("neutral", "peer", "site")
-    ]
+    tcp = [t for t in tries if t.transport == "tcp" and t.where == "here" and t.kind in ("neutral", "peer", "site")]
     quick = sum(t.answered > 0 and (t.rtt_ms is None or t.rtt_ms < ONE_TRIP_MS) for t in tcp)
     trips, sizes = [], []
     for call in calls:
@@ -150,9 +129,7 @@ def _flawless(call: Call) -> Call:
 
 def _flawless_way(way: Way) -> Way:
     least = float(np.nanpercentile(way.delay, 10)) if way.arrived else 0.0
-    return replace(
-        way, passed=np.ones(way.packets, dtype=bool), delay=np.full(way.packets, least), corrupted=0
-    )
+    return replace(way, passed=np.ones(way.packets, dtype=bool), delay=np.full(way.packets, least), corrupted=0)
 
 
 def goodput_kbps(stream: StreamOutcome) -> float:

@@ -119,8 +119,8 @@ def _by_outer(seen: _Seen) -> Verdict | None:
 def _randomised(seen: _Seen) -> Verdict | None:
     if not seen.evidence.e_value >= seen.context.threshold:
         return None
-    factors = _named(seen.evidence.factors)
-    found = {factor: _finding(seen.rounds, factor, factors) for factor in factors}
+    factors = named(seen.evidence.factors)
+    found = {factor: finding_of(seen.rounds, factor, factors) for factor in factors}
     strength = seen.evidence.factors
     (form, factor), finding = min(found.items(), key=lambda item: (RANK[item[1].mechanism], -strength[item[0]]))
     agrees = seen.contrast.outcome == "accuses"
@@ -139,13 +139,13 @@ def _randomised(seen: _Seen) -> Verdict | None:
     )
 
 
-def _named(factors: Mapping[tuple[str, str], float]) -> list[tuple[str, str]]:
+def named(factors: Mapping[tuple[str, str], float]) -> list[tuple[str, str]]:
     """Which factors made the difference: those with evidence of their own, the strongest in any case."""
     strongest = max(factors, key=lambda key: factors[key])
     return [key for key, e_value in factors.items() if e_value >= NAMED or key == strongest]
 
 
-def _finding(rounds: Sequence[Round], factor: tuple[str, str], named: Sequence[tuple[str, str]]) -> Finding:
+def finding_of(rounds: Sequence[Round], factor: tuple[str, str], named: Sequence[tuple[str, str]]) -> Finding:
     form, which = factor
     struck: Factor = "port" if which == "port" else "payload"
     other: Factor = "payload" if struck == "port" else "port"

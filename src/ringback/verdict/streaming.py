@@ -45,9 +45,9 @@ def _silent(stream: StreamOutcome) -> bool:
 
 _SIGNS: tuple[tuple[Mechanism, Callable[[StreamOutcome], bool]], ...] = (
     ("icmp", lambda s: s.failure in ("host_unreachable", "network_unreachable")),
+    ("corrupt", lambda s: s.unexpected),  # before `reset`: an opening changed beyond recognition is refused by the peer
     # a stream that is refused got a reset to its SYN; an ICMP port unreachable reads the same and is rarer by far
     ("reset", lambda s: s.failure in ("connection_reset", "connection_refused")),
-    ("corrupt", lambda s: s.unexpected),
     ("drop", _silent),
 )
 

@@ -1,0 +1,62 @@
+"""Signs that a packet met a device, where it can't have reached its destination: what came back, or did not.
+
+A sign is seen or not, exchange by exchange; whether it comes with a factor is decided by the labels' own distribution,
+and its absence by the same bet with every reference showing the sign.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from ringback.record import DatagramOutcome, IcmpError, Outcome, Round, StreamOutcome
+from ringback.verdict.evidence import RAW_LAMBDAS
+from ringback.verdict.permutation import Flags, Floats, Ints, log_e_values, log_mix, lots
+
+Factor = Literal["payload", "port"]
+Sign = Callable[[Outcome], bool]
+
+TIME_EXCEEDED, TIME_EXCEEDED_V6 = (11, 0), (3, 0)  # ICMP type and code "in transit": RFC 792, RFC 4443
+
+
+def expired(error: IcmpError) -> bool:
+    """Whether a router said that a TTL had run out. What has no source was not said by a router."""
+    if error.source is None:
+        return False
+    return (error.type, error.code) == (TIME_EXCEEDED_V6 if ":" in error.source else TIME_EXCEEDED)
+
+
+def reset(outcome: Outcome) -> bool:
+    """An established connection was reset."""
+    return isinstance(outcome, StreamOutcome) and outcome.connected is not None and outcome.failure == "connection_reset"
+
+
+def foreign(outcome: Outcome) -> bool:
+    """Something answered that is not the partner."""
+    return isinstance(outcome, DatagramOutcome) and bool(outcome.answers)
+
+
+def silent(outcome: Outcome) -> bool:
+    """No router said that the TTL had run out: the packets were gone before, or it never says so."""
+    return isinstance(outcome, DatagramOutcome) and not any(map(expired, outcome.icmp))
+
+
+def shown(rounds: Sequence[Round], sign: Sign, factor: Factor, enough: float) -> bool | None:
+    """Whether the factor brings the sign: True or False where the e-value for that is `enough`, None while it is open."""
+    present = absent = np.zeros(len(RAW_LAMBDAS))
+    for each in rounds:
+        lot = lots([x.spec.arm for x in each.exchanges])[factor]
+        scores = np.array([float(sign(x.outcome)) for x in each.exchanges])
+        present = present + _bets(scores, lot.chosen, lot.strata)
+        absent = absent + _bets(np.where(lot.chosen, scores, 1.0), ~lot.chosen, lot.strata)
+    if _mean(present) >= enough:
+        return True
+    return False if _mean(absent) >= enough * max(1.0, _mean(present)) else None
+
+
+def _bets(scores: Floats, chosen: Flags, strata: Ints) -> Floats:
+    return log_e_values(scores, chosen, strata, RAW_LAMBDAS)
+
+
+def _mean(logs: Floats) -> float:
+    return float(np.exp(min(700.0, log_mix(logs, np.full(len(logs), 1 / len(logs))))))

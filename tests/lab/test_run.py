@@ -1,0 +1,129 @@
+"""Whole sessions in virtual time: one network, one rule, and what the verdicts say beside the truth."""
+
+import pytest
+
+from ringback.lab import scenario
+from ringback.lab.run import run_sim
+from ringback.record import Measurement, NetworkRecord
+
+HEAD = """
+name = "story"
+apps = ["{app}"]
+functions = {functions}
+paths = {paths}
+
+[[network]]
+name = "network"
+asn = 64500
+region = "RU-MOW"
+hops = 3
+"""
+RULE = """
+[[network.rule]]
+hop = 2
+match = {{ {match} }}
+trigger = "{trigger}"
+action = {{ {action} }}
+{more}
+"""
+
+
+def told(
+    rule: str = "", app: str = "whatsapp", functions: tuple[str, ...] = ("voice",), paths: tuple[str, ...] = ("direct",)
+) -> tuple[dict[tuple[str, str | None, str], Measurement], NetworkRecord]:
+    """Measurements by (function, direction, path), and the network's closing record."""
+    text = HEAD.format(app=app, functions=list(functions), paths=list(paths)) + rule
+    rows = list(run_sim(scenario.parse(text, "story.toml")))
+    measured = {(r.function, r.direction, r.path): r for r in rows if isinstance(r, Measurement)}
+    (network,) = [r for r in rows if isinstance(r, NetworkRecord)]
+    for each in measured.values():
+        assert each.truth
+        assert each.verdict.status == each.truth.status, each
+    return measured, network
+
+
+def rule(match: str, trigger: str, action: str, more: str = "") -> str:
+    return RULE.format(match=match, trigger=trigger, action=action, more=more)
+
+
+CALLS = 'app = "whatsapp", function = "voice"'
+
+
+@pytest.mark.parametrize(
+    ("action", "mechanism"),
+    [
+        ('kind = "drop"', "drop"),
+        ('kind = "drop-after", packets = 25', "drop-after"),
+        ('kind = "loss", share = 0.25', "loss"),
+        ('kind = "police", kbps = 8, burst_kbytes = 2', "police"),
+        ('kind = "delay", ms = 200', "delay"),
+        ('kind = "icmp"', "icmp"),
+        ('kind = "corrupt"', "corrupt"),
+    ],
+)
+def test_calls_known_by_their_bytes_are_found_restricted_and_how(action: str, mechanism: str) -> None:
+    measured, network = told(rule(CALLS, "payload", action))
+    for direction in ("outgoing", "incoming"):
+        verdict = measured["voice", direction, "direct"].verdict
+        assert (verdict.status, verdict.mechanism, verdict.trigger) == ("restricted", mechanism, "payload")
+        assert verdict.basis == "randomised"
+    assert network.state == "normal"
+
+
+def test_a_network_without_rules_works_as_far_as_was_seen() -> None:
+    measured, network = told(functions=("text", "media", "voice"))
+    assert len(measured) == 4
+    for each in measured.values():
+        assert each.verdict.clear_to is not None
+    assert (network.state, network.udp) == ("normal", "open")
+
+
+def test_one_direction_of_a_call_is_enough() -> None:
+    measured, _ = told(rule(CALLS, "payload", 'kind = "drop"', 'direction = "in"'))
+    assert measured["voice", "outgoing", "direct"].verdict.mechanism == "drop"
+
+
+def test_a_vpn_gets_around_it() -> None:
+    measured, _ = told(rule(CALLS, "payload", 'kind = "drop"'), paths=("direct", "vpn"))
+    assert measured["voice", "outgoing", "direct"].verdict.bypassed_by == ["vpn"]
+
+
+def test_a_blocked_vpn_protocol_holds_for_every_cell_of_its_path() -> None:
+    measured, _ = told(rule('vpn = "wireguard"', "payload", 'kind = "drop"'), paths=("direct", "vpn"))
+    assert measured["voice", "incoming", "vpn"].verdict.status == "restricted"
+    assert measured["voice", "incoming", "direct"].verdict.status == "working"
+
+
+def test_a_dead_prefix_is_told_by_contrast_and_says_so() -> None:
+    measured, _ = told(rule('app = "whatsapp"', "destination", 'kind = "drop"'), functions=("media", "voice"))
+    for each in measured.values():
+        assert (each.verdict.basis, each.verdict.trigger) == ("contrast", "destination")
+
+
+def test_a_forged_name_is_a_restriction_by_dns() -> None:
+    measured, _ = told(rule('app = "whatsapp"', "dns", 'kind = "nxdomain"'), functions=("text",))
+    verdict = measured["text", None, "direct"].verdict
+    assert (verdict.mechanism, verdict.trigger) == ("dns", "dns")
+
+
+def test_without_udp_calls_are_impaired_and_text_goes_on() -> None:
+    measured, network = told(rule("all = true", "transport", 'kind = "drop"'), functions=("text", "voice"))
+    assert measured["voice", "outgoing", "direct"].verdict.trigger == "transport"
+    assert measured["text", None, "direct"].verdict.status == "working"
+    assert network.udp == "blocked"
+
+
+def test_a_white_list_is_no_restriction_of_this_app() -> None:
+    listed = rule("all = true", "not-listed", 'kind = "drop"', 'listed = ["max", "peer"]')
+    measured, network = told(listed, functions=("media", "voice"))
+    assert network.state == "whitelist"
+    assert {each.verdict.trigger for each in measured.values()} == {"not-listed"}
+
+
+def test_offline_is_offline() -> None:
+    _, network = told(rule("all = true", "not-listed", 'kind = "drop"', "listed = []"))
+    assert network.state == "offline"
+
+
+def test_the_same_seed_gives_the_same_session() -> None:
+    assert told() == told()
