@@ -9,7 +9,7 @@ from ringback.record import Observation
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """One measurement, become observations. records: the records of the file (rows, lines) that it was made of."""
+    """One measurement, become observations; none where the record says something of others'. records: the records of the file (rows, lines) that it was made of."""
 
     observations: tuple[Observation, ...]
     records: int = 1
@@ -40,7 +40,7 @@ REASONS = {
     "no-time": "holds no time between 2000 and 2099",
     "no-measurement": "a row that names no measurement",
     "duplicate-row": "a row that is there before",
-    "no-speeds": "holds no pair of speeds",
+    "no-speeds": "holds no pair of possible speeds",
     "other-schema": "of a schema that is not known",
 }
 """Why a record is refused, and what that says to people."""
@@ -71,6 +71,6 @@ class Tally(msgspec.Struct):
                 self.first.setdefault(outcome.reason, outcome.where)
             else:
                 self.kept += outcome.records
-                self.measurements += 1
+                self.measurements += bool(outcome.observations)
                 self.observations += len(outcome.observations)
                 yield from outcome.observations
