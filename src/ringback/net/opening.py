@@ -75,7 +75,7 @@ class Flows:
     def write(self, command: Write) -> None:
         stream = self._streams.get(command.flow)
         if stream is not None:
-            stream.write(command.data)
+            stream.write(command.data, command.ttl)
 
     def close(self, command: Close) -> None:
         datagrams = self._datagrams.pop(command.flow, None)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from ringback.net.failures import failure_of, failure_of_errno
+from ringback.net.sockets import set_ttl
 from ringback.net.socks import Handshake
 
 CHUNK = 65536
@@ -57,9 +58,12 @@ class Stream:
         self._up = True
         self._loop.add_reader(self._sock, self._on_readable)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, ttl: int | None = None) -> None:
+        """ttl: IP TTL of all that is sent from now on; None: as before."""
         if not self._open or self._closing:
             return
+        if ttl is not None:
+            set_ttl(self._sock, ttl)
         self._out += data
         if self._up and self._handshake is None:
             self._flush()

@@ -94,7 +94,7 @@ class Participant:
 
     def _write(self, command: Write) -> None:
         if (stream := self._streams.get(command.flow)) is not None:  # type: ignore[call-overload]
-            stream.write(command.data)
+            stream.write(command.data, command.ttl)
 
     def _close(self, command: Close) -> None:
         if (socket := self._sockets.pop(command.flow, None)) is not None:  # type: ignore[call-overload]

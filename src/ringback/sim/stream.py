@@ -28,8 +28,10 @@ class EndStream:
         self._over = False
         self.connection: Connection | None = None
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, ttl: int | None = None) -> None:
         assert self.connection is not None
+        if ttl is not None:
+            self.connection.ttl = ttl
         self.connection.write(data)
 
     def close(self, reset: bool) -> None:

@@ -54,7 +54,7 @@ class Connection:
         self._local = local
         self._remote = remote
         self._owner = owner
-        self._ttl = ttl
+        self.ttl = ttl
         self._first = first
         self._sender = Sender(first + 1, self._emit)
         self._receiver: Receiver | None = None
@@ -209,7 +209,7 @@ class Connection:
     ) -> None:
         window = self._receiver.window if self._receiver else 65535
         source, port = self._local
-        self.away(Packet(TCP, source, port, *self._remote, data, size, self._ttl, seq, ack, flags, window, sack))
+        self.away(Packet(TCP, source, port, *self._remote, data, size, self.ttl, seq, ack, flags, window, sack))
 
     # -- time and end -----------------------------------------------------------------------------------------------
 

@@ -146,10 +146,6 @@ class FarEnd:
             if session.rounds.get(request.number) is opened:
                 self._forget(opened)
             raise
-        for half in opened.datagrams.values():
-            self._openers.add_datagram(opened, half)
-        for stream in opened.streams.values():
-            self._openers.add_stream(opened, stream)
         opened.specs = request.specs
         yield control.encode(control.Done())
 
@@ -157,6 +153,9 @@ class FarEnd:
         request = control.decode(body, control.OutcomeRequest, "outcome")
         session = self._session(request.session, source, now)
         opened = session.rounds.get(request.number)
+        if opened is None and request.final and request.number in session.reported:
+            yield control.encode(session.reported[request.number])  # our answer was lost, and it asks again
+            return
         if opened is None:
             raise BadInput(f"no round {request.number}", "outcome.number")
         exchanges = []
@@ -167,11 +166,14 @@ class FarEnd:
             control.FarExchange(stream.number, stream.anchor, corrupted=int(stream.changed), up_received=stream.got)
             for stream in opened.streams.values()
         ]
-        digest = hashlib.sha256(msgspec.msgpack.encode(exchanges)).digest()
+        report = control.FarRound(
+            request.number, exchanges, hashlib.sha256(msgspec.msgpack.encode(exchanges)).digest()
+        )
         if request.final and session.rounds.get(request.number) is opened:
-            session.digests.append(digest)
+            session.digests.append(report.digest)
+            session.keep(report)
             self._forget(opened)
-        yield control.encode(control.FarRound(request.number, exchanges, digest))
+        yield control.encode(report)
 
     def _vantage(self, body: bytes, source: str, now: float) -> control.Done:
         request = control.decode(body, control.VantageRequest, "vantage")

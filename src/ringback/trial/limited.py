@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from ringback.errors import BadInput
-from ringback.flow.script import DatagramScript, Script, Send
+from ringback.flow.script import DatagramScript, Script, Send, StreamScript
 from ringback.record import DatagramOutcome, ExchangeSpec, Lane
 
-PREFIX = "locate/"  # before the form of the call
+TAILED, BARE = "locate/", "opening/"  # before the form: an opening with a control's tail, an opening alone
 TRACE = "trace"
 FASTER = 3.0  # than the call itself
 LONGEST = 30.0  # seconds of call that are rendered
@@ -25,28 +25,25 @@ TRACE_EVERY = 0.01  # seconds
 TRACE_BYTES = 64
 
 
-def form_of(call: str) -> str:
-    """The locating form of a call's form."""
-    return PREFIX + call
-
-
 def is_limited(form: str) -> bool:
     """Whether `render` knows this form."""
-    return form == TRACE or form.startswith(PREFIX)
+    return form == TRACE or form.startswith((TAILED, BARE))
 
 
-def render(spec: ExchangeSpec, seed: bytes, write: Callable[[ExchangeSpec], Script]) -> DatagramScript:
-    """The script of a locating exchange or of a trace. write: renders an exchange of the call's own form.
+def render(spec: ExchangeSpec, seed: bytes, write: Callable[[ExchangeSpec], Script]) -> Script:
+    """The script of a locating exchange or of a trace. write: renders an exchange of the form that is limited.
 
-    Everything is timed, nothing is a reply: what answers a packet that never arrives would tell the arms apart.
-    Raises BadInput for a form that is no call's and for more than LONGEST seconds of it.
+    All datagrams are timed, none is a reply: what answers a packet that never arrives would tell the arms apart.
+    Raises BadInput for a tail to a form that is no call's and for more than LONGEST seconds of it.
     """
     if spec.form == TRACE:
         return _trace(spec, seed)
+    if spec.form.startswith(BARE):
+        return _bare(write(msgspec.structs.replace(spec, form=spec.form.removeprefix(BARE))), spec.seconds)
     seconds = spec.seconds * FASTER
     if seconds > LONGEST:
         raise BadInput(f"more than {LONGEST:g} s of a call", "exchange spec")
-    call = msgspec.structs.replace(spec, form=spec.form.removeprefix(PREFIX), seconds=seconds)
+    call = msgspec.structs.replace(spec, form=spec.form.removeprefix(TAILED), seconds=seconds)
     opening = write(call)
     rest = write(msgspec.structs.replace(call, arm=msgspec.structs.replace(spec.arm, payload="control")))
     if not isinstance(opening, DatagramScript) or not isinstance(rest, DatagramScript):
@@ -59,6 +56,14 @@ def render(spec: ExchangeSpec, seed: bytes, write: Callable[[ExchangeSpec], Scri
 
 def _timed(sends: Iterable[Send]) -> tuple[Send, ...]:
     return tuple(Send(send.at / FASTER, send.data) for send in sends)
+
+
+def _bare(whole: Script, seconds: float) -> Script:
+    """A stream that waits for its first answer, or the datagrams that the near side says first."""
+    if not isinstance(whole, DatagramScript):
+        return StreamScript(whole.turns, seconds)
+    near = [send for send in whole.near if send.after is None and send.at < seconds][:TRIGGER_PACKETS]
+    return DatagramScript(tuple(Send(send.at, send.data) for send in near), (), seconds)
 
 
 def _trace(spec: ExchangeSpec, seed: bytes) -> DatagramScript:
@@ -75,11 +80,15 @@ def trigger_length(scheduled: Sequence[float]) -> int:
 
 
 def ttls(form: str, ttl: int | None, script: Script) -> tuple[int | None, ...]:
-    """The IP TTL of each near packet, None for the usual one; () where all have that."""
-    if not isinstance(script, DatagramScript) or not is_limited(form):
+    """The IP TTL of each near packet, None for the usual one; of a stream that of all it writes. () for usual ones."""
+    if not is_limited(form):
         return ()
-    if form == TRACE:
+    if form == TRACE and ttl is None:
         return tuple(range(1, FARTHEST + 1)) * REPEATS
+    if not isinstance(script, DatagramScript):
+        return (ttl,)
+    if form == TRACE or form.startswith(BARE):
+        return (ttl,) * len(script.near)
     n = trigger_length([send.at for send in script.near])
     return (ttl,) * n + (None,) * (len(script.near) - n)
 

@@ -54,7 +54,8 @@ class Running:
                 )
                 self._until = max(self._until, half.start + blind.script.seconds + GRACE)
             else:
-                half = self._streams[flow] = NearStream(flow, blind.port, now + blind.start, blind.script)
+                ttl = blind.ttls[0] if blind.ttls else None
+                half = self._streams[flow] = NearStream(flow, blind.port, now + blind.start, blind.script, ttl)
                 self._until = max(self._until, half.deadline)
             self._by_number[blind.number] = half
         self._waiting = sorted(self._by_number.values(), key=lambda half: -half.start)

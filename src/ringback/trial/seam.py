@@ -42,10 +42,12 @@ class Send(msgspec.Struct, frozen=True, gc=False):
 
 
 class Write(msgspec.Struct, frozen=True, gc=False):
-    """Write bytes to a stream; the driver keeps what does not fit."""
+    """Write bytes to a stream; the driver keeps what does not fit. ttl: IP TTL of all that the stream sends from now
+    on, retransmissions as well; None: as before."""
 
     flow: Flow
     data: bytes
+    ttl: int | None = None
 
 
 class Close(msgspec.Struct, frozen=True, gc=False):

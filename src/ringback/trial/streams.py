@@ -11,12 +11,15 @@ from ringback.record import StreamOutcome
 from ringback.trial.seam import Close, Command, Connected, Delivered, Ended, Flow, Open, Write
 
 OPENING = 40  # bytes that identify a stream's exchange
+USUAL_TTL = 64
 
 
 class NearStream:
     """The participant's half. Times in the outcome are seconds after `start`."""
 
-    def __init__(self, flow: int, port: int, start: float, script: StreamScript) -> None:
+    def __init__(self, flow: int, port: int, start: float, script: StreamScript, ttl: int | None = None) -> None:
+        """ttl: IP TTL of all that is written, once the connection is there."""
+        self.ttl = ttl
         self.flow = flow
         self.port = port
         self.start = start
@@ -66,6 +69,8 @@ class NearStream:
             return ()
         self.over = True
         self.failure, self.failed_at = failure, at - self.start
+        if self.ttl is not None and self.connected is not None:  # the reset goes all the way: the peer waits for more
+            return (Write(self.flow, b"", USUAL_TTL), Close(self.flow, reset=True))
         return (Close(self.flow, reset=True),)
 
     def _advance(self, at: float) -> Sequence[Command]:
@@ -75,7 +80,7 @@ class NearStream:
             turn = turns[self.turn]
             self.turn += 1
             if turn.by_near:
-                commands.append(Write(self.flow, turn.data))
+                commands.append(Write(self.flow, turn.data, self.ttl))
             else:
                 self.pending += len(turn.data)
         if self.turn >= len(turns) and self.pending <= 0 and not self.over:

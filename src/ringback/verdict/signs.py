@@ -28,7 +28,9 @@ def expired(error: IcmpError) -> bool:
 
 def reset(outcome: Outcome) -> bool:
     """An established connection was reset."""
-    return isinstance(outcome, StreamOutcome) and outcome.connected is not None and outcome.failure == "connection_reset"
+    return (
+        isinstance(outcome, StreamOutcome) and outcome.connected is not None and outcome.failure == "connection_reset"
+    )
 
 
 def foreign(outcome: Outcome) -> bool:
@@ -42,7 +44,7 @@ def silent(outcome: Outcome) -> bool:
 
 
 def shown(rounds: Sequence[Round], sign: Sign, factor: Factor, enough: float) -> bool | None:
-    """Whether the factor brings the sign: True or False where the e-value for that is `enough`, None while it is open."""
+    """Whether the factor brings the sign: True or False where the e-value for it is `enough`, None while it is open."""
     present = absent = np.zeros(len(RAW_LAMBDAS))
     for each in rounds:
         lot = lots([x.spec.arm for x in each.exchanges])[factor]
