@@ -16,7 +16,7 @@ from ringback.flow import forms_of
 from ringback.flow.script import DatagramScript
 from ringback.record import Arm, ExchangeSpec
 from ringback.trial import control, probe
-from ringback.trial.far import FarEnd
+from ringback.trial.far import MAX_CHANGED, FarEnd
 from ringback.trial.seam import Accepted, Close, Delivered, Ended, Received, Send, Sent, Write
 from ringback.trial.session import render
 from tests.peer.asking import KNOWN, opening
@@ -164,7 +164,8 @@ def test_damaged_datagrams_neither_stop_it_nor_grow_it(count: int) -> None:
     datagram_exchanges = sum(spec.transport == "udp" for spec in SPECS)
     assert after["_flows"] <= datagram_exchanges
     assert after["_schedule"] <= datagram_exchanges
-    grown = {name for name in after if after[name] > fresh[name]} - {"_flows", "_schedule"}
+    assert after["_changed"] <= MAX_CHANGED
+    grown = {name for name in after if after[name] > fresh[name]} - {"_flows", "_schedule", "_changed"}
     assert not grown
     for half in far._flows.values():
         assert half.bytes_out <= half.bytes_in

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import gc
 import hashlib
+import os
 import secrets
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ FIRST_OTHER, LAST_OTHER = 20_000, 60_000
 CONNECTIONS = 1024  # of HTTP, at once
 IDLE_MS = 20_000  # after which an HTTP connection that asks nothing is closed
 STOP_S = 5.0
+THREADS_END_S = 0.02  # seconds between looks at whether they have
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ async def _http(application: Litestar, host: str, port: int) -> AsyncIterator[No
         http1_settings=HTTP1Settings(header_read_timeout=IDLE_MS),
         log_enabled=False,
     )
+    before = _foreign_threads()
     task = asyncio.ensure_future(server.serve())  # noqa: TID251 - awaited below; the server has no context manager
     try:
         await _listening(host, port, task)
@@ -134,6 +138,25 @@ async def _http(application: Litestar, host: str, port: int) -> AsyncIterator[No
         if not done:
             task.cancel()
             await asyncio.wait({task})
+        await _outlive(before)
+
+
+def _foreign_threads() -> set[int]:
+    """Native ids of threads that Python did not start; empty where the system does not list them."""
+    try:
+        tasks = {int(task) for task in os.listdir("/proc/self/task")}
+    except OSError:
+        return set()
+    return tasks - {thread.native_id for thread in threading.enumerate() if thread.native_id is not None}
+
+
+async def _outlive(before: set[int]) -> None:
+    """Waits until the HTTP server's own threads have ended. One that still drops its objects while the interpreter
+    finalizes aborts the process (CPython's issue 87135: such a thread is killed in the middle of foreign code)."""
+    for _ in range(int(STOP_S / THREADS_END_S)):
+        await asyncio.sleep(THREADS_END_S)
+        if not _foreign_threads() - before:
+            return
 
 
 async def _listening(host: str, port: int, task: "asyncio.Future[None]") -> None:

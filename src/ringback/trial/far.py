@@ -36,6 +36,7 @@ Renderer = Callable[[ExchangeSpec, bytes, Sequence[bytes]], Script]
 """(spec, seed, replays) -> script: flow.render, bound by whoever builds the far end."""
 
 NEVER = float("inf")
+MAX_CHANGED = 4096  # flows on which changed packets came alone: whoever forges addresses could make any number
 SIGNED = b"ringback/transcript/1"
 
 
@@ -166,9 +167,7 @@ class FarEnd:
             control.FarExchange(stream.number, stream.anchor, corrupted=int(stream.changed), up_received=stream.got)
             for stream in opened.streams.values()
         ]
-        report = control.FarRound(
-            request.number, exchanges, hashlib.sha256(msgspec.msgpack.encode(exchanges)).digest()
-        )
+        report = control.FarRound(request.number, exchanges, hashlib.sha256(msgspec.msgpack.encode(exchanges)).digest())
         if request.final and session.rounds.get(request.number) is opened:
             session.digests.append(report.digest)
             session.keep(report)
@@ -225,10 +224,10 @@ class FarEnd:
         del opened.session.rounds[opened.number]
         opened.session.held -= opened.held
         self._held -= opened.held
+        gone = {id(half) for half in opened.datagrams.values()}
+        self._changed = {flow: half for flow, half in self._changed.items() if id(half) not in gone}
         for half in opened.datagrams.values():
             self._openers.drop_datagram(half)
-            for flow in [flow for flow, changed in self._changed.items() if changed is half]:
-                del self._changed[flow]
             half.over = True
             if half.flow is not None:
                 self._flows.pop(half.flow, None)
@@ -286,7 +285,7 @@ class FarEnd:
             changed = half or self._changed.get(flow) or self._openers.resembling(data)
             if changed is not None and changed.port == local:
                 changed.foreign(len(data) if half is not None else 0)
-                if half is None:
+                if half is None and len(self._changed) < MAX_CHANGED:
                     self._changed[flow] = changed
             return ()
         opened, expected = found
