@@ -6,8 +6,11 @@ from ringback import __version__
 from ringback.cli.check import check
 from ringback.cli.demo import demo
 from ringback.cli.doctor import doctor
+from ringback.cli.exporting import export
+from ringback.cli.importing import import_files
 from ringback.cli.lab import lab
 from ringback.cli.serve import serve
+from ringback.cli.store import store
 from ringback.cli.switches import SWITCHES
 from ringback.cli.trace import trace
 
@@ -29,6 +32,7 @@ def build() -> App:
         default_parameter=SWITCHES,
         suppress_keyboard_interrupt=False,
     )
-    for command in (check, serve, demo, lab, trace, doctor):
+    for command in (check, serve, demo, lab, trace, export, store, doctor):
         app.command(command)
+    app.command(import_files, name="import")
     return app

@@ -46,3 +46,8 @@ def write_private(file: Path, content: bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def lake_folder(data: Path | None) -> Path:
+    """The observatory's lake in a data folder; None: the user's."""
+    return (data if data is not None else data_folder()) / "lake"

@@ -10,21 +10,19 @@ from ringback.store.lake import Lake
 from ringback.store.manifest import NAME, checksum
 
 Fault = Literal["missing", "damaged", "unlisted"]
+Remedy = Literal["rebuild", "restore", "import", "delete", "list"]
+"""rebuild: `store rebuild` makes it again. restore: nothing else holds it. import: import `name` again. delete: nobody
+reads it. list: without the list of files nothing can be read; restore it, or import what lies in `raw` again."""
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """fault: what is wrong with the file `path` (relative to the lake); remedy: what to do, a sentence."""
+    """fault: what is wrong with the file `path` (relative to the lake); remedy: what to do about it. name: of a raw
+    file, the one it was imported from."""
 
     fault: Fault
     path: str
-    remedy: str
-
-
-REBUILD = "made from raw files: `ringback store rebuild` makes it again"
-RESTORE = "nothing else holds it: restore it from a backup; `ringback store rebuild` goes on without it"
-REIMPORT = "import {name} again, or restore it from a backup"
-DELETE = "left from an interrupted change, nobody reads it: it may be deleted"
-LIST = "restore it from a backup, or move the folder `observations` away and import the files in `raw` again"
+    remedy: Remedy
+    name: str | None = None
 
 
 def check(lake: Lake) -> list[Problem]:
@@ -32,20 +30,20 @@ def check(lake: Lake) -> list[Problem]:
     try:
         manifest = lake.manifest()
     except BadInput:
-        return [Problem("damaged", NAME, LIST)]
+        return [Problem("damaged", NAME, "list")]
     problems = []
     for path, part in manifest.parts.items():
         if fault := _fault(lake.folder / path, part.sha256):
-            problems.append(Problem(fault, path, REBUILD if part.derived else RESTORE))
+            problems.append(Problem(fault, path, "rebuild" if part.derived else "restore"))
     for path, raw in manifest.raw.items():
         if fault := _fault(lake.folder / path, raw.sha256):
-            problems.append(Problem(fault, path, REIMPORT.format(name=raw.name)))
+            problems.append(Problem(fault, path, "import", raw.name))
     listed = manifest.parts.keys() | manifest.raw.keys()
     for folder in ("observations", "raw"):
         for file in sorted((lake.folder / folder).rglob("*")):
             path = file.relative_to(lake.folder).as_posix()
             if file.is_file() and path not in listed:
-                problems.append(Problem("unlisted", path, DELETE))
+                problems.append(Problem("unlisted", path, "delete"))
     return sorted(problems, key=lambda one: one.path)
 
 

@@ -19,6 +19,7 @@ from ringback.collect.importing.files import LINE, lines
 from ringback.collect.importing.ooni_messengers import Tested
 from ringback.collect.importing.ooni_shapes import Measurement, TestKeys
 from ringback.collect.importing.outcome import Kept, Read, Refused
+from ringback.collect.importing.ringback import again
 from ringback.collect.importing.tries import Conclusion, Counts, conclude
 from ringback.record import Observation, identified
 from ringback.record.observation import NetworkKind
@@ -33,8 +34,14 @@ TESTS = {
 }
 """Test name to (app, how its tries are counted)."""
 _KINDS: dict[str, NetworkKind] = {"wifi": "wifi", "mobile": "mobile", "wired_ethernet": "fixed", "fixed": "fixed"}
-OTHERS = frozenset({"web_connectivity", "stun_reachability"})
+OTHERS = frozenset({"web_connectivity", "stun_reachability", "ringback"})
 
+
+class _Exported(msgspec.Struct):
+    observation: Observation
+
+
+_exported = msgspec.json.Decoder(_Exported)
 _measurement = msgspec.json.Decoder(Measurement)
 _test_keys = msgspec.json.Decoder(TestKeys)
 _HALF_SURROGATES = re.compile(
@@ -128,6 +135,8 @@ def _from(record: Measurement, where: str) -> Read:
     raw = bytes(record.test_keys)
     if raw.translate(None, b" \t\r\n") in (b"", b"null", b"{}"):
         return Refused("no-test-keys", where)
+    if name == "ringback":  # what `export ooni` wrote
+        return again(_exported.decode(raw).observation, where)
     keys = _test_keys.decode(raw)
     base = _base(record, time)
     if name == "web_connectivity":

@@ -9,7 +9,10 @@ from ringback.record import Observation
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """One measurement, become observations; none where the record says something of others'. records: the records of the file (rows, lines) that it was made of."""
+    """One measurement, become observations; none where the record only says something of others'.
+
+    records: the records of the file (rows, lines) that it was made of.
+    """
 
     observations: tuple[Observation, ...]
     records: int = 1
@@ -25,25 +28,25 @@ class Refused(msgspec.Struct, frozen=True):
 
 Read = Kept | Refused
 
-REASONS = {
-    "not-json": "no JSON",
-    "not-csv": "no table with the columns that are needed",
-    "damaged-packing": "what follows is damaged in its packing",
-    "too-large": "longer than a record may be",
-    "too-deep": "nested deeper than a record may be",
-    "not-an-object": "JSON, but no object",
-    "bad-shape": "a key that is needed holds another kind of value than it should",
-    "no-test-name": "does not say which test it is of",
-    "other-test": "of a test that says nothing about a messenger's functions or a site",
-    "no-test-keys": "holds no results",
-    "nothing-tried": "holds no try that was made",
-    "no-time": "holds no time between 2000 and 2099",
-    "no-measurement": "a row that names no measurement",
-    "duplicate-row": "a row that is there before",
-    "no-speeds": "holds no pair of possible speeds",
-    "other-schema": "of a schema that is not known",
-}
-"""Why a record is refused, and what that says to people."""
+REASONS = (
+    "not-json",
+    "not-csv",
+    "damaged-packing",
+    "too-large",
+    "too-deep",
+    "not-an-object",
+    "bad-shape",
+    "no-test-name",
+    "other-test",
+    "no-test-keys",
+    "nothing-tried",
+    "no-time",
+    "no-measurement",
+    "duplicate-row",
+    "no-speeds",
+    "other-schema",
+)
+"""Why a record is refused: tokens, each with its words in both languages under `refused`."""
 
 
 class Tally(msgspec.Struct):

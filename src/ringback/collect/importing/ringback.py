@@ -75,7 +75,7 @@ def _record(line: bytes, where: str) -> "Measurement | NetworkRecord | Report | 
     try:
         schema = msgspec.json.decode(line, type=_Line).schema
         if schema == SCHEMA:
-            return _again(msgspec.json.decode(line, type=Observation), where)
+            return again(msgspec.json.decode(line, type=Observation), where)
         kind = _KINDS.get(schema or "")
         if kind is None:
             return Refused("other-schema", where)
@@ -194,7 +194,8 @@ _WORDS: dict[str, Callable[[Any], Any]] = {
 """How each string of an observation that comes back is scrubbed once more: the file may be anybody's."""
 
 
-def _again(given: Observation, where: str) -> Read:
+def again(given: Observation, where: str) -> Read:
+    """An observation that was exported, by whomever: scrubbed once more, with the id of its facts."""
     aware = given.time.replace(tzinfo=UTC) if given.time.tzinfo is None else given.time
     time = scrubbing.time(aware.isoformat())
     clean = {name: scrub(getattr(given, name)) for name, scrub in _WORDS.items()}
