@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cyclopts import App
 from rich.text import Text
@@ -12,8 +12,12 @@ from ringback.cli import exits, speech
 from ringback.cli.exits import Exit, FailOn
 from ringback.cli.progress import progress
 from ringback.cli.switches import SWITCHES
+from ringback.errors import BadInput
 from ringback.record import Measurement, NetworkRecord
 from ringback.words import Language, load, table
+
+if TYPE_CHECKING:
+    from ringback.flow import Replay
 
 lab = App(
     name="lab", help="An emulated operator with known truth: list the scenarios, run one.", default_parameter=SWITCHES
@@ -48,6 +52,7 @@ def run(
     *,
     net: Literal["sim"] = "sim",
     seed: int | None = None,
+    replay: Path | None = None,
     json: bool = False,
     out: Path | None = None,
     fail_on: FailOn | None = None,
@@ -65,6 +70,8 @@ def run(
         Where it runs: sim, the simulator in virtual time.
     seed
         Fixes every random choice. Default: the scenario's own.
+    replay
+        A capture with a call, or a file that `ringback trace --out` wrote: its bytes stand in for that app's calls.
     json
         One JSON record a line on standard output; words go to standard error.
     out
@@ -79,15 +86,31 @@ def run(
 
     language = speech.language(lang)
     loaded = load_scenario(scenario)
+    call = None if replay is None else _call(replay, loaded.apps)
     title = load(language).say("progress.lab", scenario=loaded.name)
     seen: list[Measurement] = []
     with speech.Records(json, out) as records, progress(title) as report:
         try:
-            for measurements, network in _participants(run_sim(loaded, seed=seed, progress=report), records, seen):
+            for measurements, network in _participants(
+                run_sim(loaded, seed=seed, progress=report, replay=call), records, seen
+            ):
                 _tell(measurements, network, json, language)
         except KeyboardInterrupt:
             print(load(language).say("progress.interrupted"), file=sys.stderr)
     return exits.of_measurements(seen, fail_on)
+
+
+def _call(file: Path, apps: Sequence[str]) -> "Replay":
+    """The call of one of these apps in a capture. Raises BadInput where there is none."""
+    from ringback.capture import replay_file
+
+    refusals: list[BadInput] = []
+    for app in apps:
+        try:
+            return replay_file(file, app)
+        except BadInput as error:
+            refusals.append(error)
+    raise refusals[0]
 
 
 def _participants(

@@ -60,6 +60,7 @@ def session_settings(place: Place, replay: Replay | None, locate: bool) -> Setti
         everywhere=True,
         outer={path: scenario.vpn for path in scenario.paths if path != "direct"},
         replay=replay.digest if replay else None,
+        replay_app=replay.app if replay else None,
         replays=(msgspec.msgpack.encode(replay),) if replay else (),
         locate=locate,
     )

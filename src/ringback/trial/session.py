@@ -76,7 +76,9 @@ class Session:
         cells = [c for c in cells if c.direction is None or c.direction in settings.directions]
         bars = thresholds([repr(cell) for cell in [*outer, *cells]], ALPHA)
         for cell in [*outer, *cells]:
-            plans = form_plans(self._catalogue, cell, settings.replay is not None)
+            plans = form_plans(
+                self._catalogue, cell, settings.replay is not None and settings.replay_app in (None, cell.app)
+            )
             most = 1 if settings.mode == "quick" else MOST_SERIES[cell.function]
             self._trials.append(CellTrial(cell, plans, bars[repr(cell)], most))
 

@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True):
     budget_s: float | None = None
     outer: dict[str, str] = {}
     replay: str | None = None
+    replay_app: str | None = None  # whose calls the replay stands in for; None: every app's
     replays: Sequence[bytes] = ()
     directions: Sequence[str] = ("outgoing", "incoming")
     locate: bool = False
