@@ -61,7 +61,7 @@ def conclude(
         cell = trial.cell
         if cell not in verdicts:
             continue
-        verdict = _with_hop(cell, verdicts, result.located, where)
+        verdict = with_hop(cell, verdicts, result.located, where)
         if cell.path == first and verdict.status not in ("working", "insufficient"):
             verdict = msgspec.structs.replace(verdict, bypassed_by=_bypasses(cell, verdicts))
         measurements.append(_measurement(trial, verdict, where, result))
@@ -94,7 +94,7 @@ def _judged(
     return judge(trial.cell, trial.rounds, tries, context)
 
 
-def _with_hop(cell: Cell, verdicts: Mapping[Cell, Verdict], located: Sequence[Located], where: Where) -> Verdict:
+def with_hop(cell: Cell, verdicts: Mapping[Cell, Verdict], located: Sequence[Located], where: Where) -> Verdict:
     """The verdict with the hop that was found for this cell, or for the app's other call direction if the same is done
     to it in the same way."""
     verdict = verdicts[cell]

@@ -87,14 +87,14 @@ def method_of(trial: CellTrial, per_arm: int) -> Method | None:
 def tail_harmed(rounds: Sequence[Round], harm: Harm) -> bool | None:
     """Whether the originals' openings harm what follows, from a hop's rounds so far; None while that is open.
 
-    Where both e-values are large, the one for harm wins: a harm in one direction alone is absent from the other.
+    Each must be strong against the other: an accident of the labels that looks harmful does not look like `harm`.
     """
     tails = [_tails(each) for each in rounds]
     evidence = [round_evidence(each) for each in tails]
-    strength = combine(evidence).e_value
-    if strength >= ENOUGH:
+    strength, absence = combine(evidence).e_value, absent(tails, evidence, harm)
+    if strength >= ENOUGH * max(1.0, absence):
         return True
-    return False if absent(tails, evidence, harm) >= ENOUGH * max(1.0, strength) else None
+    return False if absence >= ENOUGH * max(1.0, strength) else None
 
 
 def _tails(finished: Round) -> Round:

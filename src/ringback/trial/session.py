@@ -253,10 +253,8 @@ class Session:
             return
         trial = activity.trial
         if trial is None:
-            if activity.lane == "locate" and self._locating is not None:
-                self._locating.take(activity.round)
-            else:
-                self._size_up(activity.round)
+            locating = self._locating if activity.lane == "locate" else None
+            (self._size_up if locating is None else locating.take)(activity.round)
             return
         trial.seconds += activity.seconds
         trial.bytes += activity.bytes
@@ -302,11 +300,11 @@ class Session:
         settings, path = self._settings, self._settings.paths[0]
         if not settings.locate or path != "direct":
             return []
+        if settings.budget_s is not None and now - self._began + ROUND_SECONDS > settings.budget_s:
+            return []
         if self._locating is None:
             per_arm = sizing(*self._rates, limited.FASTER * CALL_KBPS).per_arm
             self._locating = Locating(self._trials, path, self._grant, self._random, per_arm)  # type: ignore[arg-type]
-        if settings.budget_s is not None and now - self._began + ROUND_SECONDS > settings.budget_s:
-            return []
         planned = self._locating.next(self._rounds + 1, self._exchanges + 1)
         if planned is None:
             return []

@@ -51,7 +51,7 @@ def shown(rounds: Sequence[Round], sign: Sign, factor: Factor, enough: float) ->
         scores = np.array([float(sign(x.outcome)) for x in each.exchanges])
         present = present + _bets(scores, lot.chosen, lot.strata)
         absent = absent + _bets(np.where(lot.chosen, scores, 1.0), ~lot.chosen, lot.strata)
-    if _mean(present) >= enough:
+    if _mean(present) >= enough * max(1.0, _mean(absent)):
         return True
     return False if _mean(absent) >= enough * max(1.0, _mean(present)) else None
 
