@@ -44,8 +44,8 @@ def references(cells: Iterable[Turns], declared: Mapping[str, float] | None = No
 class Slack:
     """How far above its own baseline a network must stay to count as unchanged.
 
-    prior: turns that the reference is worth. errors: standard errors of the own mean. drift: share of scores that may go
-    bad for reasons of their own.
+    prior: turns that the reference is worth. errors: standard errors of the own mean. drift: share of scores that may
+    go bad for reasons of their own.
     """
 
     prior: float = 8.0

@@ -14,7 +14,7 @@ days; it makes the bet small at hours that are usually clear, so a ban by daily 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, exp, log
+from math import ceil, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,9 @@ class Betting:
     """How the chance q of "restricted now" is foretold; tuned in simulation, valid whatever the numbers.
 
     hope: q where nothing is known, weighing as much as one turn. recent_h: how long the last turns speak, e-folding.
-    clock_h: width (standard deviation) of the same time of day. days: how long earlier days speak, e-folding. other: what
-    a weekday says of a weekend and the other way round. level, level_weight: score while restricted before any was seen.
+    clock_h: width (standard deviation) of the same time of day. days: how long earlier days speak, e-folding. other:
+    what a weekday says of a weekend and the other way round. level, level_weight: score while restricted before any
+    was seen.
     """
 
     hope: float = 0.15
@@ -86,13 +87,6 @@ class Alarm:
     level: float
 
 
-def likeness(at: Floats, when: float, betting: Betting) -> Floats:
-    """How much turns at times `at` say of the time `when`: same hours, same kind of day, or just before. (n,), 0..2."""
-    ago = when - at
-    recent = np.exp(-np.abs(ago) / (betting.recent_h * HOUR))
-    return recent + alike_clock(at, when, betting) * np.exp(-np.abs(ago) / (betting.days * DAY))
-
-
 def alike_clock(at: Floats, when: float, betting: Betting) -> Floats:
     """The same, by time of day and kind of day alone. (n,), 0..1."""
     apart = np.abs((at - when) % DAY)
@@ -119,17 +113,49 @@ def trimmed(gains: Floats, clusters: Sequence[int], bets: Floats, guard: Guard) 
 
 
 SPOKEN = 0.1  # a turn counts its cluster as heard from this q times worth on
+LOOK_BACK = 14 * 24  # hours
+
+
+class Memory:
+    """What was seen lately and at the same hours of earlier days, by whole hours since `first`."""
+
+    def __init__(self, first: int, last: int, betting: Betting) -> None:
+        self._betting = betting
+        self._first = first - LOOK_BACK + 1
+        size = last - self._first + 1
+        self._restricted, self._turns = np.zeros(size), np.zeros(size)
+        self._off = weekend((self._first + np.arange(size)) * HOUR)
+        lag = np.arange(LOOK_BACK - 1, -1, -1.0)
+        clock = np.minimum(lag % 24, 24 - lag % 24) / betting.clock_h
+        self._recent = np.exp(-lag / betting.recent_h)
+        self._clock = np.exp(-(clock**2) / 2 - lag / 24 / betting.days)
+
+    def add(self, hour: int, restricted: float) -> None:
+        self._restricted[hour - self._first] += restricted
+        self._turns[hour - self._first] += 1
+
+    def chance(self, hour: int) -> float:
+        """q, the chance 0..1 that a turn in this hour is restricted."""
+        at = hour - self._first
+        past = slice(at - LOOK_BACK + 1, at + 1)
+        same = self._off[past] == self._off[at]
+        alike = self._recent + self._clock * np.where(same, 1.0, self._betting.other)
+        return (self._betting.hope + float(alike @ self._restricted[past])) / (1 + float(alike @ self._turns[past]))
 
 
 class Watch:
     """One network's walk through its turns; fed in order, from `begin` on, until it alarms or they end."""
 
-    def __init__(self, cell: Turns, references: Sequence[float], settings: Settings, normal: NDArray[np.bool_]) -> None:
-        """references: by the cell's instrument index. normal: turns known to lie outside earlier events."""
+    def __init__(
+        self, cell: Turns, references: Sequence[float], settings: Settings, normal: NDArray[np.bool_], lent: Floats
+    ) -> None:
+        """references: by the cell's instrument index. normal: turns known to lie outside earlier events. lent: what
+        silence adds to the evidence at each turn (`volume`), in nats."""
         self._cell = cell
         self._references = references
         self._settings = settings
         self._normal = normal
+        self._lent = lent
 
     def run(self, begin: int, threshold: float, guarded: bool = True) -> Alarm | None:
         """First alarm at or after turn `begin`. threshold: of log e. guarded: without the loudest clusters, and only
@@ -138,13 +164,14 @@ class Watch:
         many = len(self._references)
         own_total, own_n = np.zeros(many), np.zeros(many)  # up to the stretch's start: nothing judges itself
         before = self._normal[:begin]
-        for index in np.flatnonzero(before):
+        for index in np.flatnonzero(before).tolist():
             own_total[cell.instrument[index]] += cell.score[index]
             own_n[cell.instrument[index]] += 1
         gains, bets = np.zeros(len(cell)), np.zeros(len(cell))
-        restricted = np.zeros(len(cell))
+        if begin >= len(cell):
+            return None
+        memory = Memory(int(cell.hour[begin]), int(cell.hour[-1]), betting)
         first, height, level_sum, level_n = begin, 0.0, 0.0, 0.0
-        floor = begin
         for index in range(begin, len(cell)):
             if height <= 0 and index > first and cell.hour[index] != cell.hour[index - 1]:
                 for past in range(first, index):
@@ -154,26 +181,19 @@ class Watch:
             kind, x = int(cell.instrument[index]), float(cell.score[index])
             m = self._settings.slack.ceiling(own_total[kind], own_n[kind], self._references[kind])
             p = (level_sum + betting.level * betting.level_weight) / (level_n + betting.level_weight)
-            while cell.at[floor] < cell.at[index] - 14 * DAY:
-                floor += 1
-            alike = likeness(cell.at[floor:index], float(cell.at[index]), betting)
-            q = (betting.hope + float(alike @ restricted[floor:index])) / (1 + float(alike.sum()))
-            bet = min(q, betting.most) * float(cell.worth[index])
+            bet = min(memory.chance(int(cell.hour[index])), betting.most) * float(cell.worth[index])
             if m < p:
                 gains[index] = log(1 + bet * (x - m) * (p - m) / (m * (1 - m)))
                 bets[index] = bet
-            restricted[index] = min(max((x - m) / max(p - m, 0.05), 0.0), 1.0) if m < 1 else 0.0
-            level_sum += restricted[index] * x
-            level_n += restricted[index]
-            height = height + gains[index]
-            if height >= threshold:
+            restricted = min(max((x - m) / max(p - m, 0.05), 0.0), 1.0)
+            memory.add(int(cell.hour[index]), restricted)
+            level_sum += restricted * x
+            level_n += restricted
+            height += float(gains[index])
+            needed = threshold - float(self._lent[index])
+            if height >= needed:
                 stretch = slice(first, index + 1)
                 worth, heard = trimmed(gains[stretch], cell.cluster[stretch].tolist(), bets[stretch], guard)
-                if not guarded or (worth >= threshold and heard >= guard.clusters):
+                if not guarded or (worth >= needed and heard >= guard.clusters):
                     return Alarm(index, first, worth, height, m, p)
         return None
-
-
-def average_run_length_hours(threshold: float) -> float:
-    """What a threshold on log e promises: hours with data until a false alarm, on average, at least."""
-    return exp(threshold)

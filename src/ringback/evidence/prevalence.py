@@ -4,8 +4,8 @@ The restricted share of a cell is drawn from its pool's law: some cells are not 
 wholly (an atom at 1), the others follow a Beta. The law is not chosen but averaged over a grid, weighted by how well it
 foretells all the pool's counts (hierarchical Bayes by quadrature; cf. Gelman et al., Bayesian Data Analysis, 3rd ed.,
 ch. 5), so a cell with few reports leans on its pool and one with many stands by itself. Reports of one participant
-count by the pool's own intra-cluster correlation. Verdicts err and abstain: what is compared with the counts is the share of
-`restricted` among decided verdicts that a true share would give (Rogan and Gladen 1978).
+count by the pool's own intra-cluster correlation. Verdicts err and abstain: what is compared with the counts is the
+share of `restricted` among decided verdicts that a true share would give (Rogan and Gladen 1978).
 """
 
 from collections.abc import Hashable, Sequence

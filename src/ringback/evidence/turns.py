@@ -16,8 +16,9 @@ REPEAT = 0.5  # how alike one cluster's turns of a day are; a further turn is wo
 
 @dataclass(frozen=True)
 class Turns:
-    """Index-aligned arrays. at: seconds UTC, rising. score: 0..1, the mean of the turn's measurements. hour: whole hours
-    since 1970. worth: 0..1, less for a cluster that spoke before within a day. cluster, instrument: indices of names."""
+    """Index-aligned arrays. at: seconds UTC, rising. score: 0..1, the mean of the turn's measurements; n: their number.
+    hour: whole hours since 1970. worth: 0..1, less for a cluster that spoke before within a day. cluster, instrument:
+    indices of names."""
 
     at: Floats
     score: Floats

@@ -1,0 +1,178 @@
+"""From histories to events: one fold over all networks, recomputed whenever more or later reports come in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import exp, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringback.evidence.baseline import references
+from ringback.evidence.cells import DAY, Graded, Key
+from ringback.evidence.detector import SETTINGS, Alarm, Settings, Watch
+from ringback.evidence.turns import Turns, turns
+from ringback.evidence.volume import Volume, around, lent
+from ringback.evidence.windows import Schedule, Window, chained, cleared, fitted, mask, reach, schedule
+
+Interval = tuple[float, float]
+
+LEAST_TURNS = 20  # a network with fewer is not watched, and does not count among those over which alarms are shared
+SUSPICION_HOURS = 365 * 24.0  # run length of a suspicion, in one network alone, without the guard against forgery
+MOST_LOG = 690.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """A network changed for the worse, and what is known of when. All times are seconds since 1970 UTC.
+
+    onset: first restricted measurement, with onset_interval = (last clear one, it); None where it was under way when
+    the network's history begins. end: last restricted measurement, with end_interval = (it, next clear one); None where
+    it was not seen to end. alarmed_at: when the measurements up to then sufficed. windows: (first, last) restricted
+    measurement of each; schedule: what they repeat by. e_value: without the loudest clusters. n: measurements inside
+    the windows; clusters: their sources. level, usual: mean score inside, and the ceiling of the own baseline. kind: `event`, or `suspicion` where it would not stand if some reports were forged, or over all networks at once.
+    """
+
+    key: Key
+    kind: str
+    onset: float | None
+    onset_interval: Interval | None
+    end: float | None
+    end_interval: Interval | None
+    alarmed_at: float
+    windows: tuple[Interval, ...]
+    schedule: Schedule | None
+    e_value: float
+    n: int
+    clusters: int
+    level: float
+    usual: float
+    volume: Volume
+
+
+@dataclass(frozen=True)
+class History:
+    """What the fold says of one network. status: `event`, `suspicion`, `quiet` or `insufficient`.
+
+    insufficient: nothing was found, and a full restriction of the later half of its history, or one with the windows of
+    an event elsewhere in the same app and function, would not have been found either. n: measurements that attempted
+    anything.
+    """
+
+    key: Key
+    status: str
+    events: tuple[Event, ...]
+    n: int
+
+
+def _located(key: Key, cell: Turns, alarm: Alarm, begin: int, kind: str, settings: Settings) -> tuple[Event, int]:
+    """The event that an alarm is about, and the first turn after it."""
+    before = cell.at[begin : alarm.start]
+    earliest = begin + int(np.searchsorted(before, cell.at[alarm.start] - DAY))
+    clear = min(alarm.ceiling, 0.9 * alarm.level)
+    found, level = fitted(cell, earliest, len(cell), clear, alarm.level, settings.betting)
+    windows = chained(cell, found, alarm.start) or [Window(alarm.start, alarm.index)]
+    first, last = windows[0].first, windows[-1].last
+    span, inside = slice(first, last + 1), mask(cell, windows)
+    betting = settings.betting
+    begun = cleared(cell, [i for i in reach(cell, first, -1) if i >= begin], span, inside, level, clear, betting)
+    ended = cleared(cell, reach(cell, last, 1), span, inside, level, clear, betting)
+    at = cell.at
+    event = Event(
+        key=key,
+        kind=kind,
+        onset=float(at[first]) if begun is not None else None,
+        onset_interval=(float(at[first - 1]), float(at[first])) if begun is not None else None,
+        end=float(at[last]) if ended is not None else None,
+        end_interval=(float(at[last]), float(at[last + 1])) if ended is not None else None,
+        alarmed_at=float(at[alarm.index]),
+        windows=tuple((float(at[w.first]), float(at[w.last])) for w in windows),
+        schedule=schedule(cell, windows, inside),
+        e_value=exp(min(alarm.log_e if kind == "event" else alarm.log_all, MOST_LOG)),
+        n=int(cell.n[inside].sum()),
+        clusters=len(set(cell.cluster[inside].tolist())),
+        level=level,
+        usual=alarm.ceiling,
+        volume=around(cell, float(at[first]), float(at[last])),
+    )
+    return event, last + 1
+
+
+def _walk(key: Key, cell: Turns, known: Sequence[float], threshold: float, settings: Settings) -> list[Event]:
+    normal = np.ones(len(cell), dtype=np.bool_)
+    found: list[Event] = []
+    silence = lent(cell)
+    for kind, height in (("event", threshold), ("suspicion", log(SUSPICION_HOURS))):
+        begin = 0
+        while begin < len(cell):
+            alarm = Watch(cell, known, settings, normal, silence).run(begin, height, guarded=kind == "event")
+            if alarm is None:
+                break
+            event, after = _located(key, cell, alarm, begin, kind, settings)
+            inside = (cell.at >= event.windows[0][0]) & (cell.at <= event.windows[-1][1])
+            if normal[inside].all():
+                found.append(event)
+            normal &= ~inside
+            begin = max(after, alarm.start + 1)
+    return sorted(found, key=lambda event: event.windows[0])
+
+
+def _would_see(
+    cell: Turns, hit: NDArray[np.bool_], known: Sequence[float], threshold: float, settings: Settings
+) -> bool:
+    """Whether a restriction of exactly these turns, everything failing, would have raised an event."""
+    if not hit.any():
+        return False
+    harmed = replace(cell, score=np.where(hit, 1.0, cell.score))
+    watch = Watch(harmed, known, settings, np.ones(len(cell), dtype=np.bool_), np.zeros(len(cell)))
+    return watch.run(0, threshold) is not None
+
+
+def events(
+    histories: Mapping[Key, Sequence[Graded]],
+    settings: Settings = SETTINGS,
+    declared: Mapping[str, float] | None = None,
+) -> dict[Key, History]:
+    """Every network's history, judged together: the instruments' references and the number of networks are shared.
+
+    declared: instruments whose rate of failing where nothing is restricted is known (a verdict's alpha), 0..1.
+    """
+    cells = {key: turns(history) for key, history in sorted(histories.items(), key=lambda item: repr(item[0]))}
+    watched = sum(len(cell) >= LEAST_TURNS for cell in cells.values())
+    threshold = settings.threshold(watched)
+    usual: dict[tuple[str, str, str], dict[str, float]] = {}
+    for kind in {_kind(key) for key in cells}:
+        usual[kind] = references([cell for key, cell in cells.items() if _kind(key) == kind], declared)
+    known = {key: [usual[_kind(key)][name] for name in cell.instruments] for key, cell in cells.items()}
+    found = {
+        key: _walk(key, cell, known[key], threshold, settings) if len(cell) >= LEAST_TURNS else []
+        for key, cell in cells.items()
+    }
+    judged = {}
+    for key, cell in cells.items():
+        kinds = {event.kind for event in found[key]}
+        elsewhere = [e for other, own in found.items() if _kind(other) == _kind(key) for e in own if e.kind == "event"]
+        if kinds:
+            status = "event" if "event" in kinds else "suspicion"
+        else:
+            able = len(cell) >= LEAST_TURNS and all(
+                _would_see(cell, hit, known[key], threshold, settings) for hit in _tests(cell, elsewhere)
+            )
+            status = "quiet" if able else "insufficient"
+        judged[key] = History(key, status, tuple(found[key]), int(cell.n.sum()))
+    return judged
+
+
+def _tests(cell: Turns, elsewhere: Sequence[Event]) -> list[NDArray[np.bool_]]:
+    """Turns that a restriction would have hit: of the later half of the history, and with each event elsewhere."""
+    halves = cell.at >= (cell.at[0] + cell.at[-1]) / 2
+    hits = [np.asarray(halves)]
+    for event in elsewhere:
+        hit = np.zeros(len(cell), dtype=np.bool_)
+        for start, end in event.windows:
+            hit |= (cell.at >= start) & (cell.at <= end)
+        hits.append(hit)
+    return hits
+
+
+def _kind(key: Key) -> tuple[str, str, str]:
+    return key.app, key.function, key.path

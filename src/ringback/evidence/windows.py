@@ -1,0 +1,184 @@
+"""When within an event it was restricted: windows, their schedule, and whether the event was seen to begin and end.
+
+Each turn is restricted or clear; the likeliest row of states under a price for each change (Viterbi's algorithm on a
+two-state chain) gives the windows. Windows less than RESUME apart belong to one event, since schedules repeat by the
+week: a ban on weekday mornings is one event with many windows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringback.evidence.cells import HOUR, WEEK
+from ringback.evidence.detector import LOOK_BACK, Betting, alike_clock, weekend
+from ringback.evidence.turns import Turns
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+RESUME = WEEK
+SWITCH = 3.0  # price of a change, in nats: a window must fit better than clear by exp(6), less at its event's hours
+NEAR_DAYS = 3.0  # how far days speak for the hours of another one, e-folding
+CLEAR = log(20)  # log e-value at which "not restricted at its hours" counts as seen
+LEAST_CLEAR = 0.02
+OTHER_DAY = 12  # hours from which on a turn is of another day
+
+
+@dataclass(frozen=True)
+class Window:
+    """Turns first..last (indices, both inside) that were restricted."""
+
+    first: int
+    last: int
+
+
+def segment(cell: Turns, begin: int, end: int, clear: float, level: float, habit: Floats) -> list[Window]:
+    """Windows among turns begin..end-1. clear, level: mean score outside and inside, 0..1. habit: chance of each of
+    these turns to be restricted, judged from the same hours of other days; it makes a change cheaper."""
+    p0, p1 = max(clear, LEAST_CLEAR), min(max(level, 2 * clear, 0.1), 0.98)
+    if p1 <= p0 or end <= begin:
+        return []
+    scores, worth = cell.score[begin:end], cell.worth[begin:end]
+    gains = worth * (scores * log(p1 / p0) + (1 - scores) * log((1 - p1) / (1 - p0)))
+    best_clear, best_restricted = 0.0, -SWITCH
+    came = np.zeros((len(gains), 2), dtype=np.bool_)  # whether the state came from the other one
+    for index, gain in enumerate(gains):
+        price = SWITCH * (1 - habit[index])
+        to_clear, to_restricted = best_restricted - price, best_clear - price
+        came[index] = (to_clear > best_clear, to_restricted > best_restricted)
+        best_clear = max(best_clear, to_clear)
+        best_restricted = max(best_restricted, to_restricted) + float(gain)
+    states = np.zeros(len(gains), dtype=np.bool_)
+    state = best_restricted > best_clear
+    for index in range(len(gains) - 1, -1, -1):
+        states[index] = state
+        if came[index][int(state)]:
+            state = not state
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], states.astype(np.int8), [0]))))
+    return [Window(begin + int(a), begin + int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def fitted(
+    cell: Turns, begin: int, end: int, clear: float, level: float, betting: Betting
+) -> tuple[list[Window], float]:
+    """Windows with the level that they themselves show, and that level."""
+    found: list[Window] = []
+    habit = np.zeros(end - begin)
+    for _ in range(4):
+        found = segment(cell, begin, end, clear, level, habit)
+        inside = mask(cell, found)
+        if not inside.any():
+            return [], level
+        level = float(np.average(cell.score[inside], weights=cell.worth[inside]))
+        habit = habits(cell, begin, end, clear, level, betting)
+    return found, level
+
+
+def habits(cell: Turns, begin: int, end: int, clear: float, level: float, betting: Betting) -> Floats:
+    """For each of turns begin..end-1, how restricted the same hours of nearby days are, before and after, 0..1."""
+    hour = cell.hour[begin:end] - cell.hour[begin]
+    shown = np.clip((cell.score[begin:end] - clear) / max(level - clear, 0.05), 0, 1) * cell.worth[begin:end]
+    size = int(hour[-1]) + 1
+    restricted, turns = np.bincount(hour, weights=shown), np.bincount(hour, weights=cell.worth[begin:end])
+    off = weekend((cell.hour[begin] + np.arange(size)) * HOUR)
+    lag = np.arange(-LOOK_BACK, LOOK_BACK + 1)
+    clock = np.minimum(lag % 24, -lag % 24) / betting.clock_h
+    kernel = np.exp(-(clock**2) / 2 - np.abs(lag) / 24 / NEAR_DAYS) * (np.abs(lag) > OTHER_DAY)
+    found = np.zeros(size)
+    for kind in (False, True):
+        weight = np.where(off == kind, 1.0, betting.other)
+        near = np.convolve(restricted * weight, kernel)[LOOK_BACK : LOOK_BACK + size]
+        of = np.convolve(turns * weight, kernel)[LOOK_BACK : LOOK_BACK + size]
+        found = np.where(off == kind, near / (1 + of), found)
+    return np.asarray(found[hour], dtype=np.float64)
+
+
+def mask(cell: Turns, windows: Sequence[Window]) -> Flags:
+    inside = np.zeros(len(cell), dtype=np.bool_)
+    for window in windows:
+        inside[window.first : window.last + 1] = True
+    return inside
+
+
+def chained(cell: Turns, windows: Sequence[Window], anchor: int) -> list[Window]:
+    """Those that hang together, less than RESUME apart, with the first that ends at or after turn `anchor`."""
+    home = next((i for i, window in enumerate(windows) if window.last >= anchor), None)
+    if home is None:
+        return []
+    low = high = home
+    while low > 0 and cell.at[windows[low].first] - cell.at[windows[low - 1].last] < RESUME:
+        low -= 1
+    while high + 1 < len(windows) and cell.at[windows[high + 1].first] - cell.at[windows[high].last] < RESUME:
+        high += 1
+    return list(windows[low : high + 1])
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """hours: UTC hours of day at which windows lie, share of that hour's turns at least one half. days: `every day`,
+    `weekdays` or `weekends`."""
+
+    hours: tuple[int, ...]
+    days: str
+
+
+def schedule(cell: Turns, windows: Sequence[Window], inside: Flags) -> Schedule | None:
+    """What the windows repeat by; None for an unbroken event, or one too short to tell (under three windows)."""
+    if len(windows) < 3:
+        return None
+    span = slice(windows[0].first, windows[-1].last + 1)
+    hours = (cell.at[span] // HOUR).astype(np.int64) % 24
+    restricted, off = inside[span], weekend(cell.at[span])
+    kinds = {kind for kind, at in (("weekdays", ~off), ("weekends", off)) if restricted[at].any()}
+    listed = [
+        hour
+        for hour in range(24)
+        if (here := (hours == hour) & (np.isin(off, [kind == "weekends" for kind in kinds]))).any()
+        and restricted[here].mean() >= 0.5
+    ]
+    return Schedule(tuple(listed), next(iter(kinds)) if len(kinds) == 1 else "every day")
+
+
+def expected(cell: Turns, span: slice, inside: Flags, scheduled: bool, when: float, betting: Betting) -> float:
+    """Chance 0..1 that this event, were it on, would restrict at the time `when`: the share of its turns at like times.
+
+    With a schedule, days of the other kind (weekend or not) say nothing.
+    """
+    alike = alike_clock(cell.at[span], when, betting)
+    if scheduled:
+        alike = np.where(alike > betting.other, alike, 0.0) if betting.other < 1 else alike
+        alike *= weekend(cell.at[span]) == bool(weekend(np.array([when]))[0])
+        return float(alike @ inside[span]) / (0.5 + float(alike.sum()))
+    return float(alike @ inside[span]) / max(float(alike.sum()), 1e-9)
+
+
+def cleared(
+    cell: Turns, order: Sequence[int], span: slice, inside: Flags, level: float, clear: float, betting: Betting
+) -> int | None:
+    """The turn in `order` at which "restricted as it was" is refuted: null, the mean score at its hours is at least
+    half the event's level; None where it never is. For the end look onwards, for the onset backwards.
+
+    The e-value only grows where the event would have restricted, so clear nights don't end a ban by day.
+    """
+    half = max(level / 2, clear + 0.02)
+    scheduled = not inside[span].all()
+    total = 0.0
+    for index in order:
+        bet = expected(cell, span, inside, scheduled, float(cell.at[index]), betting) * float(cell.worth[index])
+        total += log(1 + 0.95 * bet * (half - float(cell.score[index])) * (half - clear) / (half * (1 - half)))
+        if total >= CLEAR:
+            return index
+    return None
+
+
+def reach(cell: Turns, index: int, step: int, limit: float = 2 * WEEK) -> list[int]:
+    """Indices of turns from index on in steps of +1 or -1, up to `limit` seconds away."""
+    found = []
+    at = index + step
+    while 0 <= at < len(cell) and abs(cell.at[at] - cell.at[index]) <= limit:
+        found.append(at)
+        at += step
+    return found
