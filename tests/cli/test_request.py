@@ -22,6 +22,13 @@ def test_by_default_it_is_everything_over_the_direct_path() -> None:
     assert request.budget_s == 200.0
 
 
+def test_looking_for_hops_is_asked_for_and_has_time_of_its_own() -> None:
+    assert not read_request(KNOWN, Asked()).locate
+    assert read_request(KNOWN, Asked(locate=True)).budget_s == 360.0
+    assert read_request(KNOWN, Asked(locate=True, budget_s=30.0)).budget_s == 30.0
+    assert read_request(KNOWN, Asked(locate=True, quick=True)).locate
+
+
 def test_quick_is_text_and_outgoing_calls_unless_functions_are_named() -> None:
     quick = read_request(KNOWN, Asked(quick=True))
     assert (quick.functions, quick.directions, quick.mode, quick.budget_s) == (

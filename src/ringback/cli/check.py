@@ -19,6 +19,7 @@ def check(
     budget_s: float | None = None,
     quick: bool = False,
     replay: Path | None = None,
+    locate: bool = False,
     dry_run: Annotated[bool, Parameter(name="--dry-run")] = False,
     yes: bool = False,
     json: bool = False,
@@ -52,6 +53,10 @@ def check(
     replay
         A capture with a call, or a file that `ringback trace --out` wrote: its bytes are sent in place of the app's
         call. Only that app is measured.
+    locate
+        Look afterwards for the hop at which what is restricted on the direct path is treated: packets whose TTL ends on
+        the way there. Some 40 seconds for each such call, a little more for a connection that is reset. No hop is told
+        where that can't be known.
     dry_run
         Print what would be sent where, and send nothing.
     yes
@@ -77,5 +82,6 @@ def check(
         quick=quick,
         budget_s=budget_s,
         replay=replay,
+        locate=locate,
     )
     return run(asked, Answering(dry_run, yes, json, out, fail_on, lang))

@@ -14,10 +14,11 @@ from ringback.cli.request import CheckRequest
 from ringback.flow import DatagramScript, Script
 from ringback.flow import tries as try_bytes
 from ringback.net.control import parse_server
-from ringback.record import Cell, ExchangeSpec
-from ringback.trial import probe
+from ringback.record import Arm, Cell, ExchangeSpec
+from ringback.trial import limited, probe
 from ringback.trial.control import Grant, TrySpec
-from ringback.trial.plan import Planned, Sizing, cells_of, draw_round, form_plans
+from ringback.trial.locating import MOST_ROUNDS
+from ringback.trial.plan import CALL_SECONDS, Planned, Sizing, cells_of, draw_round, form_plans
 from ringback.trial.session import MOST_SERIES, render
 from ringback.words import Language, load
 from ringback.words.naming import app_title
@@ -107,6 +108,22 @@ def _partner_lines(request: CheckRequest, catalogue: Catalogue) -> Iterator[Line
             )  # fmt: skip
 
 
+def _locating_lines(request: CheckRequest, catalogue: Catalogue) -> Iterator[Line]:
+    """The most that looking for hops takes: every app's calls restricted, every hop decided late."""
+    replay = request.replay.digest if request.replay else None
+    replays = (msgspec.msgpack.encode(request.replay),) if request.replay else ()
+    for app in request.apps if request.locate and "voice" in request.functions else ():
+        cell, seconds = Cell(app, "voice", "outgoing", request.route), CALL_SECONDS / limited.FASTER
+        for plan in form_plans(catalogue, cell, request.replay is not None):
+            form, arm = limited.TAILED + plan.form, Arm("control", "app")
+            spec = ExchangeSpec(
+                1, app, "voice", "outgoing", request.route, form, arm, "udp", plan.app_port, seconds, replay=replay
+            )
+            flows = MOST_ROUNDS * FLOWS_AT_ONCE
+            cost = flows * _cost(render(spec, GRANT.seed, replays, catalogue))
+            yield Line(f"{app} voice {form}", "server", "udp", str(plan.app_port), "direct", flows, cost, seconds)
+
+
 def _try_cost(spec: TrySpec) -> int:
     """Requests, and answers taken to be as large."""
     seed, name = bytes(32), spec.name or spec.target
@@ -147,7 +164,9 @@ def plan(request: CheckRequest, catalogue: Catalogue) -> Plan:
         calls = sum(s for s, function in of if function in ("voice", "outer"))
         media = max((s for s, function in of if function == "media"), default=0.0)
         text = max((s for s, function in of if function == "text"), default=0.0)
-        seconds += max(calls + media, text)
+        locating = list(_locating_lines(request, catalogue))
+        lines += locating
+        seconds += max(calls + media, text) + MOST_ROUNDS * sum(line.seconds for line in locating)
     if request.budget_s is not None:
         seconds = min(seconds, request.budget_s)
     return Plan(names, lines, sum(line.bytes for line in lines), round(seconds, 1))

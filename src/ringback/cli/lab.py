@@ -53,6 +53,7 @@ def run(
     net: Literal["sim"] = "sim",
     seed: int | None = None,
     replay: Path | None = None,
+    locate: bool = False,
     json: bool = False,
     out: Path | None = None,
     fail_on: FailOn | None = None,
@@ -72,6 +73,8 @@ def run(
         Fixes every random choice. Default: the scenario's own.
     replay
         A capture with a call, or a file that `ringback trace --out` wrote: its bytes stand in for that app's calls.
+    locate
+        Look afterwards for the hop at which what is restricted on the direct path is treated.
     json
         One JSON record a line on standard output; words go to standard error.
     out
@@ -92,7 +95,7 @@ def run(
     with speech.Records(json, out) as records, progress(title) as report:
         try:
             for measurements, network in _participants(
-                run_sim(loaded, seed=seed, progress=report, replay=call), records, seen
+                run_sim(loaded, seed=seed, progress=report, replay=call, locate=locate), records, seen
             ):
                 _tell(measurements, network, json, language)
         except KeyboardInterrupt:

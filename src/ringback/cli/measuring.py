@@ -104,6 +104,7 @@ def settings(request: CheckRequest, peer: str | None, tries: Sequence[TrySpec]) 
         replay=request.replay.digest if request.replay else None,
         replays=(msgspec.msgpack.encode(request.replay),) if request.replay else (),
         directions=request.directions,
+        locate=request.locate,
     )
 
 

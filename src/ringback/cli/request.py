@@ -14,6 +14,7 @@ from ringback.net.control import parse_server
 
 FUNCTIONS = ("text", "media", "voice")
 DEFAULT_BUDGET_S = 200.0
+LOCATING_S = 160.0  # more, where hops are looked for: four messengers' calls
 Mode = Literal["default", "quick"]
 
 
@@ -29,6 +30,7 @@ class Asked:
     quick: bool = False
     budget_s: float | None = None
     replay: Path | None = None
+    locate: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class CheckRequest:
     mode: Mode
     budget_s: float | None
     replay: Replay | None
+    locate: bool = False
 
 
 def _known(kind: str, asked: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
@@ -109,6 +112,13 @@ def read_request(catalogue: Catalogue, asked: Asked) -> CheckRequest:
         server=asked.server,
         route=asked.route,
         mode="quick" if asked.quick else "default",
-        budget_s=asked.budget_s if asked.budget_s is not None else (None if asked.quick else DEFAULT_BUDGET_S),
+        budget_s=asked.budget_s if asked.budget_s is not None else _budget(asked),
         replay=None if call is None else call[1],
+        locate=asked.locate,
     )
+
+
+def _budget(asked: Asked) -> float | None:
+    if asked.quick:
+        return None
+    return DEFAULT_BUDGET_S + (LOCATING_S if asked.locate else 0.0)
