@@ -3,15 +3,16 @@
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ringback.errors import BadInput, Unavailable
 
 LINE = 64 << 20  # bytes of one record; OONI's largest are some megabytes
 DAMAGE = (OSError, EOFError, zlib.error)  # of a packing; gzip's own errors are OSErrors, and so are Arrow's
+PIECE = 1 << 16  # bytes unpacked at a time
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
@@ -29,28 +30,28 @@ def opened(file: Path) -> Iterator[IO[bytes]]:
 
 def _unpacked(raw: IO[bytes], start: bytes, file: Path) -> IO[bytes]:
     if start.startswith(_GZIP):
-        return io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 20)
+        return io.BufferedReader(_Raw(gzip.GzipFile(fileobj=raw).read1), 1 << 20)
     if start == _ZSTD:
         try:
             import pyarrow
         except ImportError as error:
             raise Unavailable(f"{file} is zstd, which needs pyarrow", "pip install 'ringback[observatory]'") from error
-        return io.BufferedReader(_Raw(pyarrow.CompressedInputStream(raw, "zstd")), 1 << 20)
+        return io.BufferedReader(_Raw(pyarrow.CompressedInputStream(raw, "zstd").read), 1 << 20)
     return raw
 
 
 class _Raw(io.RawIOBase):
-    """Arrow's stream as one of Python's, so that it can be read line by line."""
+    """An unpacker's `read` as a stream that gives what there is, a piece at a time: damage costs only what follows."""
 
-    def __init__(self, stream: object) -> None:
-        self._stream = stream
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        got: bytes = self._stream.read(len(view))  # type: ignore[attr-defined]
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        got = self._read(min(len(view), PIECE))
         view[: len(got)] = got
         return len(got)
 

@@ -24,7 +24,7 @@ from ringback.collect.importing.tries import Conclusion, Counts, conclude
 from ringback.record import Observation, identified
 from ringback.record.observation import NetworkKind
 
-RULES = "import/1"  # version of these rules; raw files are kept, so that a later one can judge them again
+RULES = "import-1"  # version of these rules; raw files are kept, so that a later one can judge them again
 
 TESTS = {
     "telegram": ("telegram", messengers.telegram),

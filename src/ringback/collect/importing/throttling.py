@@ -16,7 +16,7 @@ from ringback.collect.importing.files import DAMAGE
 from ringback.collect.importing.outcome import Kept, Read, Refused
 from ringback.record import Observation, identified
 
-RULES = "import/1"
+RULES = "import-1"
 CONTROL_KBPS = 400.0  # from there on the tester's own line is not what is slow
 SHARE = 0.5  # of the control, below which the test is slow
 APP, FUNCTION, TARGET = "twitter", "media", "abs.twimg.com"  # a CDN for pictures and scripts
