@@ -7,6 +7,7 @@ can be won against that, so a new version never makes an event by itself.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,18 @@ def references(cells: Iterable[Turns], declared: Mapping[str, float] | None = No
     return found | dict(declared or {})
 
 
+class Own:
+    """A network's own scores with one instrument so far."""
+
+    def __init__(self) -> None:
+        self.n = self.total = self.squares = 0.0
+
+    def add(self, score: float) -> None:
+        self.n += 1
+        self.total += score
+        self.squares += score * score
+
+
 @dataclass(frozen=True)
 class Slack:
     """How far above its own baseline a network must stay to count as unchanged.
@@ -50,10 +63,11 @@ class Slack:
 
     prior: float = 8.0
     errors: float = 1.5
-    drift: float = 0.03
+    drift: float = 0.01
 
-    def ceiling(self, total: float, n: float, reference: float) -> float:
-        """The largest mean score that still counts as normal. total, n: the network's own scores so far."""
-        mean = (total + self.prior * reference) / (n + self.prior)
-        raised = mean + self.errors * float(np.sqrt(mean * (1 - mean) / (n + self.prior)))
-        return min(self.drift + (1 - self.drift) * raised, 1.0)
+    def ceiling(self, own: Own, reference: float) -> float:
+        """The largest mean score that still counts as normal, 0..1. reference: what the instrument gives elsewhere."""
+        n = own.n + self.prior
+        mean = (own.total + self.prior * reference) / n
+        spread = max((own.squares + self.prior * reference) / n - mean**2, 0.0)  # the reference as if all or nothing
+        return min(self.drift + (1 - self.drift) * (mean + self.errors * sqrt(spread / n)), 1.0)

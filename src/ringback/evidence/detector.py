@@ -15,11 +15,12 @@ days; it makes the bet small at hours that are usually clear, so a ban by daily 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, log
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ringback.evidence.baseline import Slack
+from ringback.evidence.baseline import Own, Slack
 from ringback.evidence.cells import DAY, HOUR
 from ringback.evidence.turns import Turns
 
@@ -94,7 +95,7 @@ def alike_clock(at: Floats, when: float, betting: Betting) -> Floats:
     return np.exp(-(apart**2) / 2) * np.where(weekend(at) == bool(weekend(np.array([when]))[0]), 1.0, betting.other)
 
 
-def weekend(at: Floats) -> NDArray[np.bool_]:
+def weekend(at: NDArray[Any]) -> NDArray[np.bool_]:
     """Saturday or Sunday, UTC (1 January 1970 was a Thursday)."""
     days: NDArray[np.bool_] = np.isin((at // DAY).astype(np.int64) % 7, (2, 3))
     return days
@@ -162,11 +163,10 @@ class Watch:
         with enough of them; a suspicion does without."""
         cell, betting, guard = self._cell, self._settings.betting, self._settings.guard
         many = len(self._references)
-        own_total, own_n = np.zeros(many), np.zeros(many)  # up to the stretch's start: nothing judges itself
+        own = [Own() for _ in range(many)]  # up to the stretch's start: nothing judges itself
         before = self._normal[:begin]
         for index in np.flatnonzero(before).tolist():
-            own_total[cell.instrument[index]] += cell.score[index]
-            own_n[cell.instrument[index]] += 1
+            own[cell.instrument[index]].add(float(cell.score[index]))
         gains, bets = np.zeros(len(cell)), np.zeros(len(cell))
         if begin >= len(cell):
             return None
@@ -175,11 +175,10 @@ class Watch:
         for index in range(begin, len(cell)):
             if height <= 0 and index > first and cell.hour[index] != cell.hour[index - 1]:
                 for past in range(first, index):
-                    own_total[cell.instrument[past]] += cell.score[past]
-                    own_n[cell.instrument[past]] += 1
+                    own[cell.instrument[past]].add(float(cell.score[past]))
                 first, height, level_sum, level_n = index, 0.0, 0.0, 0.0
             kind, x = int(cell.instrument[index]), float(cell.score[index])
-            m = self._settings.slack.ceiling(own_total[kind], own_n[kind], self._references[kind])
+            m = self._settings.slack.ceiling(own[kind], self._references[kind])
             p = (level_sum + betting.level * betting.level_weight) / (level_n + betting.level_weight)
             bet = min(memory.chance(int(cell.hour[index])), betting.most) * float(cell.worth[index])
             if m < p:

@@ -8,11 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.evidence.baseline import references
-from ringback.evidence.cells import DAY, Graded, Key
+from ringback.evidence.cells import Graded, Key
 from ringback.evidence.detector import SETTINGS, Alarm, Settings, Watch
 from ringback.evidence.turns import Turns, turns
 from ringback.evidence.volume import Volume, around, lent
-from ringback.evidence.windows import Schedule, Window, chained, cleared, fitted, mask, reach, schedule
+from ringback.evidence.windows import (
+    RESUME,
+    Schedule,
+    Window,
+    chained,
+    cleared,
+    fitted,
+    mask,
+    reach,
+    schedule,
+    scheduled_turns,
+    trimmed_ends,
+)
 
 Interval = tuple[float, float]
 
@@ -29,7 +41,8 @@ class Event:
     the network's history begins. end: last restricted measurement, with end_interval = (it, next clear one); None where
     it was not seen to end. alarmed_at: when the measurements up to then sufficed. windows: (first, last) restricted
     measurement of each; schedule: what they repeat by. e_value: without the loudest clusters. n: measurements inside
-    the windows; clusters: their sources. level, usual: mean score inside, and the ceiling of the own baseline. kind: `event`, or `suspicion` where it would not stand if some reports were forged, or over all networks at once.
+    the windows; clusters: their sources. level, usual: mean score inside, and the ceiling of the own baseline.
+    kind: `event`, or `suspicion` where it would not stand if some reports were forged, or over all networks at once.
     """
 
     key: Key
@@ -67,10 +80,11 @@ class History:
 def _located(key: Key, cell: Turns, alarm: Alarm, begin: int, kind: str, settings: Settings) -> tuple[Event, int]:
     """The event that an alarm is about, and the first turn after it."""
     before = cell.at[begin : alarm.start]
-    earliest = begin + int(np.searchsorted(before, cell.at[alarm.start] - DAY))
+    earliest = begin + int(np.searchsorted(before, cell.at[alarm.start] - RESUME))
     clear = min(alarm.ceiling, 0.9 * alarm.level)
     found, level = fitted(cell, earliest, len(cell), clear, alarm.level, settings.betting)
     windows = chained(cell, found, alarm.start) or [Window(alarm.start, alarm.index)]
+    windows = trimmed_ends(cell, windows, level, clear, settings.betting)
     first, last = windows[0].first, windows[-1].last
     span, inside = slice(first, last + 1), mask(cell, windows)
     betting = settings.betting
@@ -170,6 +184,8 @@ def _tests(cell: Turns, elsewhere: Sequence[Event]) -> list[NDArray[np.bool_]]:
         hit = np.zeros(len(cell), dtype=np.bool_)
         for start, end in event.windows:
             hit |= (cell.at >= start) & (cell.at <= end)
+        if event.schedule is not None:
+            hit |= scheduled_turns(cell, event.schedule, event.windows[0][0], event.windows[-1][1])
         hits.append(hit)
     return hits
 

@@ -24,6 +24,7 @@ SWITCH = 3.0  # price of a change, in nats: a window must fit better than clear 
 NEAR_DAYS = 3.0  # how far days speak for the hours of another one, e-folding
 CLEAR = log(20)  # log e-value at which "not restricted at its hours" counts as seen
 LEAST_CLEAR = 0.02
+WEAK = 8.0
 OTHER_DAY = 12  # hours from which on a turn is of another day
 
 
@@ -116,6 +117,30 @@ def chained(cell: Turns, windows: Sequence[Window], anchor: int) -> list[Window]
     return list(windows[low : high + 1])
 
 
+def trimmed_ends(cell: Turns, windows: Sequence[Window], level: float, clear: float, betting: Betting) -> list[Window]:
+    """Without weak first and last windows (under WEAK nats) that clear turns at the event's hours set apart: an odd
+    failure a day before a ban is not its onset."""
+    kept = list(windows)
+    for from_end in (False, True):
+        while len(kept) > 1:
+            edge, rest = (kept[-1], kept[:-1]) if from_end else (kept[0], kept[1:])
+            if gain(cell, edge, level, clear) >= WEAK:
+                break
+            span, inside = slice(rest[0].first, rest[-1].last + 1), mask(cell, rest)
+            between = range(rest[-1].last + 1, edge.first) if from_end else range(rest[0].first - 1, edge.last, -1)
+            if cleared(cell, between, span, inside, level, clear, betting) is None:
+                break
+            kept = rest
+    return kept
+
+
+def gain(cell: Turns, window: Window, level: float, clear: float) -> float:
+    """Nats by which a window's turns fit the level inside better than the one outside."""
+    p0, p1 = max(clear, LEAST_CLEAR), min(max(level, 2 * clear, 0.1), 0.98)
+    scores, worth = cell.score[window.first : window.last + 1], cell.worth[window.first : window.last + 1]
+    return float(worth @ (scores * log(p1 / p0) + (1 - scores) * log((1 - p1) / (1 - p0))))
+
+
 @dataclass(frozen=True)
 class Schedule:
     """hours: UTC hours of day at which windows lie, share of that hour's turns at least one half. days: `every day`,
@@ -181,4 +206,13 @@ def reach(cell: Turns, index: int, step: int, limit: float = 2 * WEEK) -> list[i
     while 0 <= at < len(cell) and abs(cell.at[at] - cell.at[index]) <= limit:
         found.append(at)
         at += step
+    return found
+
+
+def scheduled_turns(cell: Turns, planned: Schedule, start: float, end: float) -> Flags:
+    """Turns at the schedule's hours and days from start to end (seconds). (n,)."""
+    hours = np.isin((cell.at // HOUR).astype(np.int64) % 24, planned.hours)
+    off = weekend(cell.at)
+    days = {"weekdays": ~off, "weekends": off}.get(planned.days, np.ones(len(cell), dtype=np.bool_))
+    found: Flags = hours & days & (cell.at >= start) & (cell.at <= end)
     return found
