@@ -31,7 +31,14 @@ DIMENSIONS: dict[str, Any] = {
 }
 """What cells can be made by. A country is the first two letters of a region; a month is `2025-08`."""
 
+OF_DAY = ("day", "month")
+"""Dimensions that every summary has."""
+
 STATUSES = ("working", "restricted", "impaired", "service-down", "insufficient")
+
+
+SUMS = ("n", "working", "restricted", "impaired", "service_down", "insufficient", "attempted", "failed")
+"""Counts that are added up."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +63,16 @@ EVERYTHING = Selection()
 
 def selected(table: Table, selection: Selection = EVERYTHING) -> Table:
     """The observations that a selection means."""
-    wanted = [
-        DIMENSIONS[name].isin(list(values))
-        for name in selection.__struct_fields__
-        if name in DIMENSIONS and (values := getattr(selection, name)) is not None
-    ]
+    return _filtered(table, selection, DIMENSIONS)
+
+
+def selected_sums(summed: Table, selection: Selection) -> Table:
+    """The rows of a summary that a selection means; it is by all the dimensions that the selection names."""
+    return _filtered(summed, selection, {name: _of_summary(name) for name in DIMENSIONS})
+
+
+def _filtered(table: Table, selection: Selection, columns: dict[str, Any]) -> Table:
+    wanted = [columns[name].isin(list(values)) for name, values in chosen(selection).items()]
     if selection.since is not None:
         wanted.append(_.day >= selection.since)
     if selection.until is not None:
@@ -68,44 +80,75 @@ def selected(table: Table, selection: Selection = EVERYTHING) -> Table:
     return table.filter(*wanted) if wanted else table
 
 
-def cells(table: Table, by: Sequence[str], selection: Selection = EVERYTHING) -> Table:
-    """One row a cell: its dimensions, then the counts of `record.CellCount`. Raises BadInput for another dimension.
+def chosen(selection: Selection) -> dict[str, Sequence[Any]]:
+    """Which dimensions a selection names, and what of each."""
+    given = {name: getattr(selection, name) for name in selection.__struct_fields__ if name in DIMENSIONS}
+    return {name: values for name, values in given.items() if values is not None}
+
+
+def summary(table: Table, dimensions: Sequence[str]) -> Table:
+    """Observations added up for each UTC day, value of the dimensions, and kind of unit: what cells are counted from.
+
+    A unit is what answers for itself: a pseudonym (it lives one day), else a cluster key (it may live longer, so it
+    stays a column), else the observation. Rows have `cluster` (None but for the second kind), `hit` and `decided` (how
+    many of a unit's observations are restricted; working or restricted), `times` (how many units have these two
+    counts), `people` (those of the first kind), and sums over them. Days can be put side by side: no unit but a cluster
+    is in two.
+    """
+    keys = _keys([name for name in dimensions if name not in OF_DAY])
+    status = _.status
+    units = table.group_by(
+        day=_.day,
+        **keys,
+        person=_.pseudonym.notnull(),
+        cluster=ibis.ifelse(_.pseudonym.isnull(), _.cluster, ibis.null("string")),
+        unit=ibis.coalesce(_.pseudonym, _.cluster, _.id),
+    ).aggregate(
+        n=_.count(),
+        **{_column(name): (status == name).sum() for name in STATUSES},
+        attempted=_.attempted.sum().fill_null(0),
+        failed=_.failed.sum().fill_null(0),
+    )
+    kinds = units.mutate(hit=units.restricted, decided=units.working + units.restricted)
+    return kinds.group_by(["day", *keys, "cluster", "hit", "decided"]).aggregate(
+        **{name: kinds[name].sum().cast("int64") for name in SUMS},
+        people=kinds.person.sum().cast("int64"),
+        times=kinds.count().cast("int64"),
+    )
+
+
+def cells(summed: Table, by: Sequence[str]) -> Table:
+    """One row a cell of a `summary` by just these dimensions: they, then the counts of `record.CellCount`.
 
     Counts are sums over days; participants the largest number of distinct pseudonyms on any one day.
     """
-    keys = _keys(by)
-    days = (
-        selected(table, selection)
-        .group_by(**keys, each_day=_.day)
-        .aggregate(
-            n=_.count(),
-            **{_column(status): (_.status == status).sum() for status in STATUSES},
-            attempted=_.attempted.sum(),
-            failed=_.failed.sum(),
-            participants=_.pseudonym.nunique(),
-        )
+    keys = {name: _of_summary(name) for name in by}
+    days = summed.group_by(**keys, each_day=_.day).aggregate(
+        **{name: _[name].sum() for name in SUMS}, participants=_.people.sum()
     )
-    sums = ("n", *map(_column, STATUSES), "attempted", "failed")
-    return days.group_by(list(keys)).aggregate(
-        **{name: days[name].sum().fill_null(0).cast("int64") for name in sums},
-        participants=days.participants.max().cast("int64"),
-    )
+    whole = {name: days[name].sum().cast("int64") for name in SUMS}
+    most = days.participants.max().cast("int64")
+    return _grouped(days, list(keys), **whole, participants=most).filter(_.n > 0)
 
 
-def clusters(table: Table, by: Sequence[str], selection: Selection = EVERYTHING) -> Table:
-    """How many clusters of a cell have the same counts: its dimensions, `restricted`, `decided`, `times`."""
-    keys = _keys(by)
+def clusters(summed: Table, by: Sequence[str]) -> Table:
+    """How many units of a cell have the same counts: its dimensions, `restricted`, `decided`, `times`; several rows may
+    say the same, to be added up."""
+    keys = {name: _of_summary(name) for name in by}
+    counts = ["restricted", "decided"]
+    alone = (
+        summed.filter(_.cluster.isnull(), _.decided > 0)
+        .mutate(restricted=_.hit)
+        .group_by(**keys, restricted=_.restricted.cast("int64"), decided=_.decided.cast("int64"))
+        .aggregate(times=_.times.sum().cast("int64"))
+    )
     each = (
-        selected(table, selection)
-        .filter(_.status.isin(["working", "restricted"]))
-        .group_by(**keys, unit=ibis.coalesce(_.cluster, _.pseudonym, _.id))
-        .aggregate(restricted=(_.status == "restricted").sum(), decided=_.count())
+        summed.filter(_.cluster.notnull())
+        .group_by(**keys, cluster=_.cluster)
+        .aggregate(restricted=(_.hit * _.times).sum().cast("int64"), decided=(_.decided * _.times).sum().cast("int64"))
     )
-    return (
-        each.group_by([*keys, "restricted", "decided"])
-        .aggregate(times=_.count())
-        .order_by([*keys, "decided", "restricted"])
-    )
+    tied = each.filter(_.decided > 0).group_by([*keys, *counts]).aggregate(times=_.count().cast("int64"))
+    return alone.select(*keys, *counts, "times").union(tied.select(*keys, *counts, "times"))
 
 
 def series(table: Table, app: str, function: str, asn: int, window: Window = (None, None)) -> Table:
@@ -154,11 +197,25 @@ def throttled(table: Table, control_kbps: float = 400.0, share: float = 0.5) -> 
     return tests.mutate(throttled=(_.control_kbps >= control_kbps) & slow)
 
 
-def _keys(by: Sequence[str]) -> dict[str, Any]:
+def known(by: Sequence[str]) -> None:
+    """Raises BadInput where cells can't be made by these."""
     unknown = [name for name in by if name not in DIMENSIONS]
     if unknown or len(set(by)) != len(by):
         raise BadInput(f"cells can be made by {', '.join(DIMENSIONS)}; each once", f"by {', '.join(unknown or by)}")
+
+
+def _keys(by: Sequence[str]) -> dict[str, Any]:
+    known(by)
     return {name: DIMENSIONS[name] for name in by}
+
+
+def _of_summary(name: str) -> Any:
+    return DIMENSIONS[name] if name in OF_DAY else _[name]
+
+
+def _grouped(table: Table, keys: Sequence[str], **sums: Any) -> Table:
+    """No engine groups by nothing: then it is one group."""
+    return table.group_by(list(keys)).aggregate(**sums) if keys else table.aggregate(**sums)
 
 
 def _column(status: str) -> str:

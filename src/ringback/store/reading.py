@@ -1,15 +1,15 @@
 """Asks the lake on the engine at hand, and hands back records."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-import ibis
 import msgspec
 
 from ringback.record import CellCount, Observation, Point
-from ringback.store import queries, schema
+from ringback.store import queries, schema, summaries
+from ringback.store.engine import opened
 from ringback.store.lake import Lake
 from ringback.store.queries import EVERYTHING, Selection, Window
 
@@ -23,25 +23,31 @@ class Reading:
     @cached_property
     def table(self) -> Any:
         """The observations as an ibis table on DuckDB, for expressions of `queries`. Empty where the lake is."""
-        engine = ibis.duckdb.connect()
-        parts = [str(part) for part in self.lake.parts()]
-        if not parts:
-            return engine.create_table("observations", schema.COLUMNS.empty_table())
-        return engine.read_parquet(parts, table_name="observations")
+        return opened(self.lake.parts())
 
     def cells(
         self, by: Sequence[str], selection: Selection = EVERYTHING, *, clustered: bool = False
     ) -> list[CellCount]:
-        """Counts of each cell, in order of its keys. clustered: with its clusters too."""
-        found: dict[tuple[object, ...], list[tuple[int, int, int]]] | None = defaultdict(list) if clustered else None
-        if found is not None:
-            for row in _rows(queries.clusters(self.table, by, selection)):
-                found[_key(row, by)].append((row["restricted"], row["decided"], row["times"]))
+        """Counts of each cell, in order of its keys. clustered: with its clusters too.
+
+        Answered from a kept summary where one fits, see `summaries`; the answer is the same.
+        Raises BadInput for a dimension that there is not.
+        """
+        queries.known(by)
+        dimensions = summaries.fitting(by, selection)
+        if dimensions is None:
+            summed = queries.summary(queries.selected(self.table, selection), by)
+        else:
+            summed = queries.selected_sums(summaries.kept(self.lake, dimensions), selection)
+        summed = summed.cache() if clustered and dimensions is None else summed
+        found: dict[tuple[object, ...], Counter[tuple[int, int]]] = defaultdict(Counter)
+        for row in _rows(queries.clusters(summed, by)) if clustered else ():
+            found[_key(row, by)][row["restricted"], row["decided"]] += row["times"]
         made = []
-        for row in _rows(queries.cells(self.table, by, selection)):
+        for row in _rows(queries.cells(summed, by)):
             keys = {name: row.pop(name) for name in by}
-            clusters = None if found is None else tuple(found.get(tuple(keys.values()), ()))
-            made.append(CellCount(keys=keys, **row, clusters=clusters))
+            clusters = tuple((*counts, times) for counts, times in sorted(found[tuple(keys.values())].items()))
+            made.append(CellCount(keys=keys, **row, clusters=clusters if clustered else None))
         return sorted(made, key=lambda cell: [(value is None, str(value)) for value in cell.keys.values()])
 
     def series(self, app: str, function: str, asn: int, window: Window = (None, None)) -> list[Point]:
@@ -56,10 +62,8 @@ class Reading:
     def observations(self, selection: Selection = EVERYTHING) -> Iterator[Observation]:
         """In order of time, a day at a time: memory does not grow with the lake."""
         for day in self.lake.days(selection.since, selection.until):
-            engine = ibis.duckdb.connect()
-            table = engine.read_parquet([str(part) for part in self.lake.parts(day, day)], table_name="observations")
-            yield from schema.observations(queries.observations(table, selection).to_pyarrow())
-            engine.disconnect()
+            rows = queries.observations(opened(self.lake.parts(day, day)), selection).to_pyarrow()
+            yield from schema.observations(rows)
 
 
 def _rows(expression: Any) -> list[dict[str, Any]]:

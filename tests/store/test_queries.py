@@ -1,0 +1,254 @@
+"""Queries: cells by any dimension, participants counted a day, series in order of time; on each engine the same."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringback.errors import BadInput
+from ringback.record import CellCount
+from ringback.store import Lake, Reading, Selection, check, queries, schema, summaries
+from tests.store.observations import seen
+
+SEVERAL = [
+    seen(0, pseudonym="a", status="restricted", failed=1),
+    seen(1, pseudonym="a"),
+    seen(2, pseudonym="b", region="RU-SPE"),
+    seen(3, pseudonym="c", hours=24, status="insufficient", attempted=0),
+    seen(4, pseudonym="c", hours=24, function="text", direction=None, route=None),
+    seen(5, asn=None, region=None, path="vpn", cluster="net"),
+    seen(6, asn=None, region=None, path="vpn", cluster="net", hours=48, status="restricted"),
+    seen(7, app="telegram", asn=64501, region="KE", source="ooni", attempted=12, failed=11, status="insufficient"),
+]
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> Reading:
+    lake = Lake(tmp_path / "lake")
+    lake.append(SEVERAL)
+    return Reading(lake)
+
+
+def only(cells: list[CellCount], **keys: object) -> CellCount:
+    (found,) = [cell for cell in cells if cell.keys == keys]
+    return found
+
+
+def test_a_cell_counts_each_status_and_the_graded_tries(reading: Reading) -> None:
+    cells = reading.cells(["app", "function"])
+    voice = only(cells, app="whatsapp", function="voice")
+    assert (voice.n, voice.working, voice.restricted, voice.insufficient) == (6, 3, 2, 1)
+    telegram = only(cells, app="telegram", function="voice")
+    assert (telegram.attempted, telegram.failed, telegram.insufficient) == (12, 11, 1)
+    assert len(cells) == 3
+
+
+def test_participants_are_the_most_pseudonyms_of_any_one_day(reading: Reading) -> None:
+    (whole,) = reading.cells([])
+    assert (whole.n, whole.participants) == (8, 2)  # a and b on the first day, c alone on the second: not three
+    assert only(reading.cells(["source"]), source="ooni").participants == 0
+
+
+def test_clusters_are_people_or_nets_or_the_observation_itself(reading: Reading) -> None:
+    cells = reading.cells(["path"], clustered=True)
+    assert only(cells, path="vpn").clusters == ((1, 2, 1),)  # one net, two tests, one of them restricted
+    assert only(cells, path="direct").clusters == ((0, 1, 2), (1, 2, 1))  # b and c once each, a twice
+    assert reading.cells(["path"])[0].clusters is None
+
+
+def test_what_is_unknown_is_a_cell_of_its_own(reading: Reading) -> None:
+    cells = reading.cells(["asn", "region"], clustered=True)
+    assert only(cells, asn=None, region=None).n == 2
+    assert only(cells, asn=None, region=None).clusters == ((1, 2, 1),)
+
+
+def test_a_country_is_made_of_its_regions(reading: Reading) -> None:
+    assert {str(cell.keys["country"]): cell.n for cell in reading.cells(["country"])} == {"RU": 5, "KE": 1, "None": 2}
+    assert [cell.n for cell in reading.cells([], Selection(country=["RU"]))] == [5]
+
+
+@pytest.mark.parametrize(
+    ("selection", "n"),
+    [
+        (Selection(app=["telegram"]), 1),
+        (Selection(path=["vpn"], app=["whatsapp"]), 2),
+        (Selection(asn=[64500, 64501]), 6),
+        (Selection(since=date(2025, 8, 14)), 3),
+        (Selection(until=date(2025, 8, 13)), 5),
+        (Selection(since=date(2025, 8, 14), until=date(2025, 8, 14)), 2),
+        (Selection(source=["ooni"], function=["text"]), 0),
+        (Selection(region=["RU-MOW' OR 1=1 --"]), 0),
+    ],
+)
+def test_a_selection_is_all_its_keys_together(reading: Reading, selection: Selection, n: int) -> None:
+    assert sum(cell.n for cell in reading.cells([], selection)) == n
+    assert len(list(reading.observations(selection))) == n
+
+
+@pytest.mark.parametrize("by", [["id"], ["app", "app"], ["time"], ["1; drop table"]])
+def test_other_dimensions_are_refused(reading: Reading, by: list[str]) -> None:
+    with pytest.raises(BadInput, match="cells can be made by"):
+        reading.cells(by)
+
+
+def test_a_series_is_one_networks_direct_path_in_order(reading: Reading) -> None:
+    points = reading.series("whatsapp", "voice", 64500)
+    assert [point.id for point in points] == [one.id for one in sorted(SEVERAL[:4], key=lambda one: (one.time, one.id))]
+    window = (datetime(2025, 8, 13, tzinfo=UTC), datetime(2025, 8, 14, tzinfo=UTC))
+    assert len(reading.series("whatsapp", "voice", 64500, window)) == 3
+    assert points[0].time.tzinfo is not None
+
+
+def test_networks_name_every_series(reading: Reading) -> None:
+    assert reading.networks() == [
+        ("telegram", "voice", 64501, 1),
+        ("whatsapp", "text", 64500, 1),
+        ("whatsapp", "voice", 64500, 4),
+    ]
+    assert reading.networks(at_least=2) == [("whatsapp", "voice", 64500, 4)]
+
+
+def test_an_empty_lake_has_no_cells(tmp_path: Path) -> None:
+    reading = Reading(Lake(tmp_path))
+    assert (reading.cells(["app"], clustered=True), reading.series("x", "text", 1), reading.networks()) == ([], [], [])
+
+
+def test_throttled_is_computed_from_the_raw_speeds(tmp_path: Path) -> None:
+    speeds = [(100.0, 1000.0), (100.0, 300.0), (600.0, 2000.0), (None, None)]
+    lake = Lake(tmp_path)
+    lake.append([seen(n, test_kbps=test, control_kbps=control) for n, (test, control) in enumerate(speeds)])
+    table = Reading(lake).table
+    rows = queries.throttled(table).to_pyarrow().to_pylist()
+    assert {row["test_kbps"]: row["throttled"] for row in rows if row["control_kbps"] != 300.0} == {
+        100.0: True,
+        600.0: False,
+    }
+    looser = queries.throttled(table, control_kbps=200.0).to_pyarrow().to_pylist()
+    assert sum(row["throttled"] for row in rows) == 1
+    assert sum(row["throttled"] for row in looser) == 2
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["whatsapp", "telegram"]),
+            st.sampled_from([None, 64500, 64501]),
+            st.integers(0, 2),
+            st.sampled_from(queries.STATUSES),
+            st.sampled_from([None, "a", "b"]),
+            st.sampled_from([None, "net"]),
+        ),
+        max_size=25,
+    )
+)
+def test_cells_are_what_counting_by_hand_gives(rows: list[tuple[Any, ...]]) -> None:
+    observations = [
+        seen(n, app=app, asn=asn, hours=24 * day, status=status, pseudonym=who, cluster=net)
+        for n, (app, asn, day, status, who, net) in enumerate(rows)
+    ]
+    by = ["app", "asn"]
+    summed = queries.summary(ibis.memtable(schema.table(observations)), by)
+    found = queries.cells(summed, by).to_pyarrow().to_pylist()
+    clusters = queries.clusters(summed, by).to_pyarrow().to_pylist()
+    assert {(cell["app"], cell["asn"]) for cell in found} == {(one.app, one.asn) for one in observations}
+    for cell in found:
+        own = [one for one in observations if (one.app, one.asn) == (cell["app"], cell["asn"])]
+        counts = Counter(one.status for one in own)
+        told = (cell["n"], cell["restricted"], cell["service_down"])
+        assert told == (len(own), counts["restricted"], counts["service-down"])
+        people = defaultdict(set)
+        units = defaultdict(list)
+        for one in own:
+            people[one.time.date()].add(one.pseudonym)
+            if one.status in ("working", "restricted"):
+                units[one.pseudonym and (one.pseudonym, one.time.date()) or one.cluster or one.id].append(one.status)
+        assert cell["participants"] == max(len(day - {None}) for day in people.values())
+        times: Counter[tuple[int, int]] = Counter()
+        for row in clusters:
+            if (row["app"], row["asn"]) == (cell["app"], cell["asn"]):
+                times[row["restricted"], row["decided"]] += row["times"]
+        assert times == Counter((hits.count("restricted"), len(hits)) for hits in units.values())
+
+
+BYS: list[list[str]] = [[], ["app"], ["asn", "function"], ["country", "day"], ["path", "region"], ["month"]]
+
+
+def directly(reading: Reading, by: list[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = queries.cells(queries.summary(reading.table, by), by).to_pyarrow().to_pylist()
+    return found
+
+
+@pytest.mark.parametrize("by", BYS, ids="-".join)
+def test_a_kept_summary_answers_as_the_observations_do_whatever_is_added_or_lost(
+    reading: Reading, by: list[str]
+) -> None:
+    lake = reading.lake
+    for step in range(4):
+        if step == 1:
+            lake.append([seen(50 + n, hours=24 * n, pseudonym="d") for n in range(4)])
+        if step == 2:
+            lake.compact()
+        if step == 3:
+            for file in (lake.folder / "summaries").iterdir():
+                file.write_bytes(b"damaged")
+        now = Reading(lake)
+        for _ in range(2):  # made, then kept
+            cells = now.cells(by)
+            assert rows([{**cell.keys, "n": cell.n, "participants": cell.participants} for cell in cells]) == rows(
+                [
+                    {**{name: row[name] for name in by}, "n": row["n"], "participants": row["participants"]}
+                    for row in directly(now, by)
+                ]
+            )
+    assert check(lake) == []
+
+
+def test_a_choice_among_several_values_is_not_answered_from_a_summary_that_would_count_people_twice() -> None:
+    one, two = Selection(app=["whatsapp"]), Selection(app=["whatsapp", "telegram"])
+    assert summaries.fitting(["asn"], one) == ("app", "asn")
+    assert summaries.fitting(["asn"], two) is None
+    assert summaries.fitting(["app", "day"], two) == ("app",)
+    assert summaries.fitting(["target"], one) is None
+
+
+def test_people_in_two_chosen_apps_are_counted_once(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.append([seen(n, app=app, pseudonym="a") for n, app in enumerate(("whatsapp", "telegram", "signal"))])
+    (cell,) = Reading(lake).cells([], Selection(app=["whatsapp", "telegram"]), clustered=True)
+    assert (cell.n, cell.participants, cell.clusters) == (2, 1, ((0, 2, 1),))
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Any]:
+    from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    try:
+        from pyspark.sql import SparkSession
+
+        address, port = server.listening_address
+        session = SparkSession.builder.remote(f"sc://{address}:{port}").getOrCreate()
+        yield ibis.pyspark.connect(session)
+        session.stop()
+    finally:
+        server.stop()
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("by", [[], ["app", "function"], ["asn", "day"], ["country"], ["month", "path"]])
+def test_another_engine_counts_the_same(reading: Reading, spark: Any, by: list[str]) -> None:
+    other = spark.read_parquet([str(part) for part in reading.lake.parts()], table_name=f"o{len(by)}{''.join(by)}")
+    for query in (queries.cells, queries.clusters):
+        expected = rows(query(queries.summary(reading.table, by), by).to_pyarrow().to_pylist())
+        assert rows(query(queries.summary(other, by), by).to_pyarrow().to_pylist()) == expected
+
+
+def rows(found: list[dict[str, Any]]) -> list[str]:
+    return sorted(str({**row}) for row in found)
