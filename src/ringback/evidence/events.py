@@ -18,12 +18,12 @@ from ringback.evidence.windows import (
     Window,
     chained,
     cleared,
+    extent,
     fitted,
     mask,
     reach,
     schedule,
     scheduled_turns,
-    trimmed_ends,
 )
 
 Interval = tuple[float, float]
@@ -84,7 +84,8 @@ def _located(key: Key, cell: Turns, alarm: Alarm, begin: int, kind: str, setting
     clear = min(alarm.ceiling, 0.9 * alarm.level)
     found, level = fitted(cell, earliest, len(cell), clear, alarm.level, settings.betting)
     windows = chained(cell, found, alarm.start) or [Window(alarm.start, alarm.index)]
-    windows = trimmed_ends(cell, windows, level, clear, settings.betting)
+    for _ in range(2):
+        windows = extent(cell, windows, alarm.index, level, clear, begin, settings.betting)
     first, last = windows[0].first, windows[-1].last
     span, inside = slice(first, last + 1), mask(cell, windows)
     betting = settings.betting

@@ -24,7 +24,6 @@ SWITCH = 3.0  # price of a change, in nats: a window must fit better than clear 
 NEAR_DAYS = 3.0  # how far days speak for the hours of another one, e-folding
 CLEAR = log(20)  # log e-value at which "not restricted at its hours" counts as seen
 LEAST_CLEAR = 0.02
-WEAK = 8.0
 OTHER_DAY = 12  # hours from which on a turn is of another day
 
 
@@ -39,11 +38,9 @@ class Window:
 def segment(cell: Turns, begin: int, end: int, clear: float, level: float, habit: Floats) -> list[Window]:
     """Windows among turns begin..end-1. clear, level: mean score outside and inside, 0..1. habit: chance of each of
     these turns to be restricted, judged from the same hours of other days; it makes a change cheaper."""
-    p0, p1 = max(clear, LEAST_CLEAR), min(max(level, 2 * clear, 0.1), 0.98)
-    if p1 <= p0 or end <= begin:
+    if level <= clear or end <= begin:
         return []
-    scores, worth = cell.score[begin:end], cell.worth[begin:end]
-    gains = worth * (scores * log(p1 / p0) + (1 - scores) * log((1 - p1) / (1 - p0)))
+    gains = _ratio(cell, begin, end, clear, level)
     best_clear, best_restricted = 0.0, -SWITCH
     came = np.zeros((len(gains), 2), dtype=np.bool_)  # whether the state came from the other one
     for index, gain in enumerate(gains):
@@ -117,28 +114,43 @@ def chained(cell: Turns, windows: Sequence[Window], anchor: int) -> list[Window]
     return list(windows[low : high + 1])
 
 
-def trimmed_ends(cell: Turns, windows: Sequence[Window], level: float, clear: float, betting: Betting) -> list[Window]:
-    """Without weak first and last windows (under WEAK nats) that clear turns at the event's hours set apart: an odd
-    failure a day before a ban is not its onset."""
-    kept = list(windows)
-    for from_end in (False, True):
-        while len(kept) > 1:
-            edge, rest = (kept[-1], kept[:-1]) if from_end else (kept[0], kept[1:])
-            if gain(cell, edge, level, clear) >= WEAK:
-                break
-            span, inside = slice(rest[0].first, rest[-1].last + 1), mask(cell, rest)
-            between = range(rest[-1].last + 1, edge.first) if from_end else range(rest[0].first - 1, edge.last, -1)
-            if cleared(cell, between, span, inside, level, clear, betting) is None:
-                break
-            kept = rest
-    return kept
+def extent(
+    cell: Turns, windows: Sequence[Window], anchor: int, level: float, clear: float, begin: int, betting: Betting
+) -> list[Window]:
+    """The windows of the likeliest event, from first to last turn, that holds turn `anchor`.
+
+    With h the chance that the event, if on, restricts at a turn's hour, the turn speaks log(1 - h + h L) for its being
+    on, L the likelihood ratio of its score. Onset and end maximise the sum; beyond the windows at hand, up to RESUME
+    away and not before turn `begin`, only what wins SWITCH counts. So single failures at an event's hours on the days
+    before are its onset, and an odd failure that clear turns set apart is not.
+    """
+    first, last = windows[0].first, windows[-1].last
+    inside = mask(cell, windows)
+    low = max(begin, int(np.searchsorted(cell.at, cell.at[first] - RESUME)))
+    high = int(np.searchsorted(cell.at, cell.at[last] + RESUME, side="right")) - 1
+    span = slice(first, last + 1)
+    scheduled = not inside[span].all()
+    hope = np.array([expected(cell, span, inside, scheduled, float(at), betting) for at in cell.at[low : high + 1]])
+    speaks = _ratio(cell, low, high + 1, clear, level)
+    sums = np.cumsum(np.log1p(np.minimum(hope, 0.95) * np.expm1(speaks)))
+    anchor = min(max(anchor, first), last)
+    back = np.concatenate(([0.0], sums[: anchor - low])) + np.where(np.arange(low, anchor + 1) < first, SWITCH, 0.0)
+    onset = low + int(np.argmin(back))
+    ahead = sums[anchor - low :] - np.where(np.arange(anchor, high + 1) > last, SWITCH, 0.0)
+    end = anchor + int(np.argmax(ahead))
+    kept = [Window(max(w.first, onset), min(w.last, end)) for w in windows if w.last >= onset and w.first <= end]
+    for index in range(low, high + 1):  # what lies beyond the windows at hand is windows of single turns
+        beyond = index < first or index > last
+        if onset <= index <= end and beyond and cell.score[index] > (level + clear) / 2:
+            kept.append(Window(index, index))
+    return sorted(kept, key=lambda window: window.first) or list(windows)
 
 
-def gain(cell: Turns, window: Window, level: float, clear: float) -> float:
-    """Nats by which a window's turns fit the level inside better than the one outside."""
+def _ratio(cell: Turns, begin: int, end: int, clear: float, level: float) -> Floats:
+    """Log likelihood ratio of each turn's score, inside against outside; what a repeated voice says counts less."""
     p0, p1 = max(clear, LEAST_CLEAR), min(max(level, 2 * clear, 0.1), 0.98)
-    scores, worth = cell.score[window.first : window.last + 1], cell.worth[window.first : window.last + 1]
-    return float(worth @ (scores * log(p1 / p0) + (1 - scores) * log((1 - p1) / (1 - p0))))
+    scores, worth = cell.score[begin:end], cell.worth[begin:end]
+    return np.asarray(worth * (scores * log(p1 / p0) + (1 - scores) * log((1 - p1) / (1 - p0))), dtype=np.float64)
 
 
 @dataclass(frozen=True)
