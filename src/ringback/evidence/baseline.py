@@ -16,7 +16,7 @@ from ringback.evidence.turns import Turns
 
 Floats = NDArray[np.float64]
 
-UNKNOWN = 2.0  # networks that an instrument's reference starts with, all failing
+UNKNOWN = 0.5  # networks that an instrument's reference starts with, all failing
 FULL = 50  # turns after which a network counts whole in the median
 
 

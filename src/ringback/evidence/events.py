@@ -27,6 +27,7 @@ from ringback.evidence.windows import (
 )
 
 Interval = tuple[float, float]
+Flags = NDArray[np.bool_]
 
 LEAST_TURNS = 20  # a network with fewer is not watched, and does not count among those over which alarms are shared
 SUSPICION_HOURS = 365 * 24.0  # run length of a suspicion, in one network alone, without the guard against forgery
@@ -77,18 +78,21 @@ class History:
     n: int
 
 
-def _located(key: Key, cell: Turns, alarm: Alarm, begin: int, kind: str, settings: Settings) -> tuple[Event, int]:
+def _located(
+    key: Key, cell: Turns, alarm: Alarm, begin: int, normal: Flags, kind: str, reference: float, settings: Settings
+) -> tuple[Event, int]:
     """The event that an alarm is about, and the first turn after it."""
-    before = cell.at[begin : alarm.start]
-    earliest = begin + int(np.searchsorted(before, cell.at[alarm.start] - RESUME))
+    betting = settings.betting
+    earliest = begin + int(np.searchsorted(cell.at[begin : alarm.start], cell.at[alarm.start] - RESUME))
     clear = min(alarm.ceiling, 0.9 * alarm.level)
-    found, level = fitted(cell, earliest, len(cell), clear, alarm.level, settings.betting)
+    outside = normal & (np.arange(len(cell)) < alarm.start)
+    found, fit = fitted(cell, earliest, outside, reference, alarm.level, betting)
     windows = chained(cell, found, alarm.start) or [Window(alarm.start, alarm.index)]
     for _ in range(2):
-        windows = extent(cell, windows, alarm.index, level, clear, begin, settings.betting)
+        windows = extent(cell, windows, alarm.index, fit, begin, betting)
+    level = fit.level
     first, last = windows[0].first, windows[-1].last
     span, inside = slice(first, last + 1), mask(cell, windows)
-    betting = settings.betting
     begun = cleared(cell, [i for i in reach(cell, first, -1) if i >= begin], span, inside, level, clear, betting)
     ended = cleared(cell, reach(cell, last, 1), span, inside, level, clear, betting)
     at = cell.at
@@ -122,7 +126,9 @@ def _walk(key: Key, cell: Turns, known: Sequence[float], threshold: float, setti
             alarm = Watch(cell, known, settings, normal, silence).run(begin, height, guarded=kind == "event")
             if alarm is None:
                 break
-            event, after = _located(key, cell, alarm, begin, kind, settings)
+            event, after = _located(
+                key, cell, alarm, begin, normal, kind, known[cell.instrument[alarm.index]], settings
+            )
             inside = (cell.at >= event.windows[0][0]) & (cell.at <= event.windows[-1][1])
             if normal[inside].all():
                 found.append(event)
@@ -131,9 +137,7 @@ def _walk(key: Key, cell: Turns, known: Sequence[float], threshold: float, setti
     return sorted(found, key=lambda event: event.windows[0])
 
 
-def _would_see(
-    cell: Turns, hit: NDArray[np.bool_], known: Sequence[float], threshold: float, settings: Settings
-) -> bool:
+def _would_see(cell: Turns, hit: Flags, known: Sequence[float], threshold: float, settings: Settings) -> bool:
     """Whether a restriction of exactly these turns, everything failing, would have raised an event."""
     if not hit.any():
         return False
@@ -177,7 +181,7 @@ def events(
     return judged
 
 
-def _tests(cell: Turns, elsewhere: Sequence[Event]) -> list[NDArray[np.bool_]]:
+def _tests(cell: Turns, elsewhere: Sequence[Event]) -> list[Flags]:
     """Turns that a restriction would have hit: of the later half of the history, and with each event elsewhere."""
     halves = cell.at >= (cell.at[0] + cell.at[-1]) / 2
     hits = [np.asarray(halves)]

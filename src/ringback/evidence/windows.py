@@ -23,8 +23,44 @@ RESUME = WEEK
 SWITCH = 3.0  # price of a change, in nats: a window must fit better than clear by exp(6), less at its event's hours
 NEAR_DAYS = 3.0  # how far days speak for the hours of another one, e-folding
 CLEAR = log(20)  # log e-value at which "not restricted at its hours" counts as seen
-LEAST_CLEAR = 0.02
 OTHER_DAY = 12  # hours from which on a turn is of another day
+
+
+BINS = (0.25, 0.6)  # a score is mild below the first, grave from the second on
+PRIOR_INSIDE = (0.2, 0.4, 1.4)  # turns that what a restriction looks like starts with
+PRIOR_OUTSIDE = 8.0  # turns that the instrument's reference is worth
+MOST = log(100)  # what one turn may say at most
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What scores look like outside and inside an event: shares of mild, middling and grave ones; the mean inside.
+
+    The histograms are the network's own, so twelve endpoints of twelve say more than four do, and how much is seen.
+    """
+
+    outside: tuple[float, ...]
+    inside: tuple[float, ...]
+    level: float
+
+    def ratio(self, cell: Turns, begin: int, end: int) -> Floats:
+        """Log likelihood ratio of turns begin..end-1, inside against outside; repeated voices count less."""
+        each = np.clip(np.log(np.array(self.inside) / np.array(self.outside)), -MOST, MOST)
+        return np.asarray(cell.worth[begin:end] * each[np.digitize(cell.score[begin:end], BINS)], dtype=np.float64)
+
+
+def _shares(cell: Turns, turns: Flags, prior: Sequence[float]) -> tuple[float, ...]:
+    kinds = np.digitize(cell.score[turns], BINS)
+    counts = np.bincount(kinds, weights=cell.worth[turns], minlength=3) + np.array(prior)
+    return tuple((counts / counts.sum()).tolist())
+
+
+def contrast(cell: Turns, outside: Flags, inside: Flags, reference: float, level: float) -> Contrast:
+    """outside, inside: turns known to be so. reference: what the instrument gives elsewhere. level: where none is."""
+    before = (PRIOR_OUTSIDE * (1 - reference), PRIOR_OUTSIDE * reference / 2, PRIOR_OUTSIDE * reference / 2)
+    if inside.any():
+        level = float(np.average(cell.score[inside], weights=cell.worth[inside]))
+    return Contrast(_shares(cell, outside, before), _shares(cell, inside, PRIOR_INSIDE), level)
 
 
 @dataclass(frozen=True)
@@ -35,12 +71,10 @@ class Window:
     last: int
 
 
-def segment(cell: Turns, begin: int, end: int, clear: float, level: float, habit: Floats) -> list[Window]:
-    """Windows among turns begin..end-1. clear, level: mean score outside and inside, 0..1. habit: chance of each of
-    these turns to be restricted, judged from the same hours of other days; it makes a change cheaper."""
-    if level <= clear or end <= begin:
-        return []
-    gains = _ratio(cell, begin, end, clear, level)
+def segment(cell: Turns, begin: int, end: int, fit: Contrast, habit: Floats) -> list[Window]:
+    """Windows among turns begin..end-1. habit: chance of each of these turns to be restricted, judged from the same
+    hours of other days; it makes a change cheaper."""
+    gains = fit.ratio(cell, begin, end)
     best_clear, best_restricted = 0.0, -SWITCH
     came = np.zeros((len(gains), 2), dtype=np.bool_)  # whether the state came from the other one
     for index, gain in enumerate(gains):
@@ -60,27 +94,26 @@ def segment(cell: Turns, begin: int, end: int, clear: float, level: float, habit
 
 
 def fitted(
-    cell: Turns, begin: int, end: int, clear: float, level: float, betting: Betting
-) -> tuple[list[Window], float]:
-    """Windows with the level that they themselves show, and that level."""
+    cell: Turns, begin: int, outside: Flags, reference: float, level: float, betting: Betting
+) -> tuple[list[Window], Contrast]:
+    """Windows from turn `begin` on, with the contrast that they themselves show, and that contrast."""
+    fit = contrast(cell, outside, np.zeros(len(cell), dtype=np.bool_), reference, level)
     found: list[Window] = []
-    habit = np.zeros(end - begin)
+    habit = np.zeros(len(cell) - begin)
     for _ in range(4):
-        found = segment(cell, begin, end, clear, level, habit)
+        found = segment(cell, begin, len(cell), fit, habit)
         inside = mask(cell, found)
-        if not inside.any():
-            return [], level
-        level = float(np.average(cell.score[inside], weights=cell.worth[inside]))
-        habit = habits(cell, begin, end, clear, level, betting)
-    return found, level
+        fit = contrast(cell, outside & ~inside, inside, reference, level)
+        habit = habits(cell, begin, fit, betting)
+    return found, fit
 
 
-def habits(cell: Turns, begin: int, end: int, clear: float, level: float, betting: Betting) -> Floats:
-    """For each of turns begin..end-1, how restricted the same hours of nearby days are, before and after, 0..1."""
-    hour = cell.hour[begin:end] - cell.hour[begin]
-    shown = np.clip((cell.score[begin:end] - clear) / max(level - clear, 0.05), 0, 1) * cell.worth[begin:end]
+def habits(cell: Turns, begin: int, fit: Contrast, betting: Betting) -> Floats:
+    """For each turn from `begin` on, how restricted the same hours of nearby days are, before and after, 0..1."""
+    hour, worth = cell.hour[begin:] - cell.hour[begin], cell.worth[begin:]
+    shown = worth / (1 + np.exp(-fit.ratio(cell, begin, len(cell))))
     size = int(hour[-1]) + 1
-    restricted, turns = np.bincount(hour, weights=shown), np.bincount(hour, weights=cell.worth[begin:end])
+    restricted, turns = np.bincount(hour, weights=shown), np.bincount(hour, weights=worth)
     off = weekend((cell.hour[begin] + np.arange(size)) * HOUR)
     lag = np.arange(-LOOK_BACK, LOOK_BACK + 1)
     clock = np.minimum(lag % 24, -lag % 24) / betting.clock_h
@@ -115,7 +148,7 @@ def chained(cell: Turns, windows: Sequence[Window], anchor: int) -> list[Window]
 
 
 def extent(
-    cell: Turns, windows: Sequence[Window], anchor: int, level: float, clear: float, begin: int, betting: Betting
+    cell: Turns, windows: Sequence[Window], anchor: int, fit: Contrast, begin: int, betting: Betting
 ) -> list[Window]:
     """The windows of the likeliest event, from first to last turn, that holds turn `anchor`.
 
@@ -131,7 +164,7 @@ def extent(
     span = slice(first, last + 1)
     scheduled = not inside[span].all()
     hope = np.array([expected(cell, span, inside, scheduled, float(at), betting) for at in cell.at[low : high + 1]])
-    speaks = _ratio(cell, low, high + 1, clear, level)
+    speaks = fit.ratio(cell, low, high + 1)
     sums = np.cumsum(np.log1p(np.minimum(hope, 0.95) * np.expm1(speaks)))
     anchor = min(max(anchor, first), last)
     back = np.concatenate(([0.0], sums[: anchor - low])) + np.where(np.arange(low, anchor + 1) < first, SWITCH, 0.0)
@@ -141,16 +174,9 @@ def extent(
     kept = [Window(max(w.first, onset), min(w.last, end)) for w in windows if w.last >= onset and w.first <= end]
     for index in range(low, high + 1):  # what lies beyond the windows at hand is windows of single turns
         beyond = index < first or index > last
-        if onset <= index <= end and beyond and cell.score[index] > (level + clear) / 2:
+        if onset <= index <= end and beyond and speaks[index - low] > 0:
             kept.append(Window(index, index))
     return sorted(kept, key=lambda window: window.first) or list(windows)
-
-
-def _ratio(cell: Turns, begin: int, end: int, clear: float, level: float) -> Floats:
-    """Log likelihood ratio of each turn's score, inside against outside; what a repeated voice says counts less."""
-    p0, p1 = max(clear, LEAST_CLEAR), min(max(level, 2 * clear, 0.1), 0.98)
-    scores, worth = cell.score[begin:end], cell.worth[begin:end]
-    return np.asarray(worth * (scores * log(p1 / p0) + (1 - scores) * log((1 - p1) / (1 - p0))), dtype=np.float64)
 
 
 @dataclass(frozen=True)
