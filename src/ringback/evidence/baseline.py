@@ -63,7 +63,7 @@ class Slack:
 
     prior: float = 8.0
     errors: float = 1.5
-    drift: float = 0.01
+    drift: float = 0.02
 
     def ceiling(self, own: Own, reference: float) -> float:
         """The largest mean score that still counts as normal, 0..1. reference: what the instrument gives elsewhere."""

@@ -88,13 +88,6 @@ class Alarm:
     level: float
 
 
-def alike_clock(at: Floats, when: float, betting: Betting) -> Floats:
-    """The same, by time of day and kind of day alone. (n,), 0..1."""
-    apart = np.abs((at - when) % DAY)
-    apart = np.minimum(apart, DAY - apart) / (betting.clock_h * HOUR)
-    return np.exp(-(apart**2) / 2) * np.where(weekend(at) == bool(weekend(np.array([when]))[0]), 1.0, betting.other)
-
-
 def weekend(at: NDArray[Any]) -> NDArray[np.bool_]:
     """Saturday or Sunday, UTC (1 January 1970 was a Thursday)."""
     days: NDArray[np.bool_] = np.isin((at // DAY).astype(np.int64) % 7, (2, 3))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ringback.evidence.baseline import references
 from ringback.evidence.cells import Graded, Key
-from ringback.evidence.detector import SETTINGS, Alarm, Settings, Watch
+from ringback.evidence.detector import SETTINGS, Alarm, Betting, Settings, Watch
 from ringback.evidence.turns import Turns, turns
 from ringback.evidence.volume import Volume, around, lent
 from ringback.evidence.windows import (
@@ -24,6 +24,7 @@ from ringback.evidence.windows import (
     reach,
     schedule,
     scheduled_turns,
+    timetable,
 )
 
 Interval = tuple[float, float]
@@ -32,6 +33,7 @@ Flags = NDArray[np.bool_]
 LEAST_TURNS = 20  # a network with fewer is not watched, and does not count among those over which alarms are shared
 SUSPICION_HOURS = 365 * 24.0  # run length of a suspicion, in one network alone, without the guard against forgery
 MOST_LOG = 690.0
+SEEN = 20.0  # e-value, times the networks watched, at which an event counts as seen to begin or to end
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,17 @@ class History:
 
 
 def _located(
-    key: Key, cell: Turns, alarm: Alarm, begin: int, normal: Flags, kind: str, reference: float, settings: Settings
+    key: Key,
+    cell: Turns,
+    alarm: Alarm,
+    begin: int,
+    normal: Flags,
+    kind: str,
+    reference: float,
+    needed: float,
+    betting: Betting,
 ) -> tuple[Event, int]:
     """The event that an alarm is about, and the first turn after it."""
-    betting = settings.betting
     earliest = begin + int(np.searchsorted(cell.at[begin : alarm.start], cell.at[alarm.start] - RESUME))
     clear = min(alarm.ceiling, 0.9 * alarm.level)
     outside = normal & (np.arange(len(cell)) < alarm.start)
@@ -92,9 +101,10 @@ def _located(
         windows = extent(cell, windows, alarm.index, fit, begin, betting)
     level = fit.level
     first, last = windows[0].first, windows[-1].last
-    span, inside = slice(first, last + 1), mask(cell, windows)
-    begun = cleared(cell, [i for i in reach(cell, first, -1) if i >= begin], span, inside, level, clear, betting)
-    ended = cleared(cell, reach(cell, last, 1), span, inside, level, clear, betting)
+    inside = mask(cell, windows)
+    table = timetable(cell, windows, betting)
+    begun = cleared(cell, [i for i in reach(cell, first, -1) if i >= begin], table, level, clear, needed)
+    ended = cleared(cell, reach(cell, last, 1), table, level, clear, needed)
     at = cell.at
     event = Event(
         key=key,
@@ -116,7 +126,9 @@ def _located(
     return event, last + 1
 
 
-def _walk(key: Key, cell: Turns, known: Sequence[float], threshold: float, settings: Settings) -> list[Event]:
+def _walk(
+    key: Key, cell: Turns, known: Sequence[float], threshold: float, seen: float, settings: Settings
+) -> list[Event]:
     normal = np.ones(len(cell), dtype=np.bool_)
     found: list[Event] = []
     silence = lent(cell)
@@ -126,9 +138,8 @@ def _walk(key: Key, cell: Turns, known: Sequence[float], threshold: float, setti
             alarm = Watch(cell, known, settings, normal, silence).run(begin, height, guarded=kind == "event")
             if alarm is None:
                 break
-            event, after = _located(
-                key, cell, alarm, begin, normal, kind, known[cell.instrument[alarm.index]], settings
-            )
+            reference = known[int(cell.instrument[alarm.index])]
+            event, after = _located(key, cell, alarm, begin, normal, kind, reference, seen, settings.betting)
             inside = (cell.at >= event.windows[0][0]) & (cell.at <= event.windows[-1][1])
             if normal[inside].all():
                 found.append(event)
@@ -163,7 +174,9 @@ def events(
         usual[kind] = references([cell for key, cell in cells.items() if _kind(key) == kind], declared)
     known = {key: [usual[_kind(key)][name] for name in cell.instruments] for key, cell in cells.items()}
     found = {
-        key: _walk(key, cell, known[key], threshold, settings) if len(cell) >= LEAST_TURNS else []
+        key: _walk(key, cell, known[key], threshold, log(SEEN * max(watched, 1)), settings)
+        if len(cell) >= LEAST_TURNS
+        else []
         for key, cell in cells.items()
     }
     judged = {}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.evidence.cells import HOUR, WEEK
-from ringback.evidence.detector import LOOK_BACK, Betting, alike_clock, weekend
+from ringback.evidence.detector import LOOK_BACK, Betting, weekend
 from ringback.evidence.turns import Turns
 
 Floats = NDArray[np.float64]
@@ -22,7 +22,7 @@ Flags = NDArray[np.bool_]
 RESUME = WEEK
 SWITCH = 3.0  # price of a change, in nats: a window must fit better than clear by exp(6), less at its event's hours
 NEAR_DAYS = 3.0  # how far days speak for the hours of another one, e-folding
-CLEAR = log(20)  # log e-value at which "not restricted at its hours" counts as seen
+SCHEDULED = 3  # windows from which on an event can have a schedule
 OTHER_DAY = 12  # hours from which on a turn is of another day
 
 
@@ -158,12 +158,9 @@ def extent(
     before are its onset, and an odd failure that clear turns set apart is not.
     """
     first, last = windows[0].first, windows[-1].last
-    inside = mask(cell, windows)
     low = max(begin, int(np.searchsorted(cell.at, cell.at[first] - RESUME)))
     high = int(np.searchsorted(cell.at, cell.at[last] + RESUME, side="right")) - 1
-    span = slice(first, last + 1)
-    scheduled = not inside[span].all()
-    hope = np.array([expected(cell, span, inside, scheduled, float(at), betting) for at in cell.at[low : high + 1]])
+    hope = by_turn(cell, timetable(cell, windows, betting), slice(low, high + 1))
     speaks = fit.ratio(cell, low, high + 1)
     sums = np.cumsum(np.log1p(np.minimum(hope, 0.95) * np.expm1(speaks)))
     anchor = min(max(anchor, first), last)
@@ -190,7 +187,7 @@ class Schedule:
 
 def schedule(cell: Turns, windows: Sequence[Window], inside: Flags) -> Schedule | None:
     """What the windows repeat by; None for an unbroken event, or one too short to tell (under three windows)."""
-    if len(windows) < 3:
+    if len(windows) < SCHEDULED:
         return None
     span = slice(windows[0].first, windows[-1].last + 1)
     hours = (cell.at[span] // HOUR).astype(np.int64) % 24
@@ -205,34 +202,44 @@ def schedule(cell: Turns, windows: Sequence[Window], inside: Flags) -> Schedule 
     return Schedule(tuple(listed), next(iter(kinds)) if len(kinds) == 1 else "every day")
 
 
-def expected(cell: Turns, span: slice, inside: Flags, scheduled: bool, when: float, betting: Betting) -> float:
-    """Chance 0..1 that this event, were it on, would restrict at the time `when`: the share of its turns at like times.
+def timetable(cell: Turns, windows: Sequence[Window], betting: Betting) -> Floats:
+    """Chance 0..1 that this event, were it on, restricts a turn: by kind of day (0 weekday, 1 weekend) and UTC hour.
 
-    With a schedule, days of the other kind (weekend or not) say nothing.
+    The share of the event's own turns at like hours. Of an event with a schedule, days of one kind say nothing of the
+    other; an event of few windows has none and restricts at every hour.
     """
-    alike = alike_clock(cell.at[span], when, betting)
-    if scheduled:
-        alike = np.where(alike > betting.other, alike, 0.0) if betting.other < 1 else alike
-        alike *= weekend(cell.at[span]) == bool(weekend(np.array([when]))[0])
-        return float(alike @ inside[span]) / (0.5 + float(alike.sum()))
-    return float(alike @ inside[span]) / max(float(alike.sum()), 1e-9)
+    if len(windows) < SCHEDULED:
+        return np.ones((2, 24))
+    span, inside = slice(windows[0].first, windows[-1].last + 1), mask(cell, windows)
+    kind = weekend(cell.at[span]).astype(np.int64)
+    hour = cell.hour[span] % 24
+    turns, restricted = np.zeros((2, 24)), np.zeros((2, 24))
+    np.add.at(turns, (kind, hour), 1.0)
+    np.add.at(restricted, (kind, hour), inside[span].astype(float))
+    apart = np.abs(np.arange(24)[:, None] - np.arange(24)[None, :])
+    alike = np.exp(-((np.minimum(apart, 24 - apart) / betting.clock_h) ** 2) / 2)
+    return np.asarray((restricted @ alike) / (0.5 + turns @ alike), dtype=np.float64)
 
 
-def cleared(
-    cell: Turns, order: Sequence[int], span: slice, inside: Flags, level: float, clear: float, betting: Betting
-) -> int | None:
+def by_turn(cell: Turns, table: Floats, turns: slice) -> Floats:
+    """What a timetable says of each of these turns."""
+    return np.asarray(table[weekend(cell.at[turns]).astype(np.int64), cell.hour[turns] % 24], dtype=np.float64)
+
+
+def cleared(cell: Turns, order: Sequence[int], table: Floats, level: float, clear: float, needed: float) -> int | None:
     """The turn in `order` at which "restricted as it was" is refuted: null, the mean score at its hours is at least
     half the event's level; None where it never is. For the end look onwards, for the onset backwards.
 
-    The e-value only grows where the event would have restricted, so clear nights don't end a ban by day.
+    table: the event's timetable; the e-value only grows where it would have restricted, so clear nights don't end a ban
+    by day. needed: log e-value that counts.
     """
     half = max(level / 2, clear + 0.02)
-    scheduled = not inside[span].all()
+    hope = by_turn(cell, table, slice(0, len(cell)))
     total = 0.0
     for index in order:
-        bet = expected(cell, span, inside, scheduled, float(cell.at[index]), betting) * float(cell.worth[index])
-        total += log(1 + 0.95 * bet * (half - float(cell.score[index])) * (half - clear) / (half * (1 - half)))
-        if total >= CLEAR:
+        bet = 0.95 * float(hope[index]) * float(cell.worth[index])
+        total += log(1 + bet * (half - float(cell.score[index])) * (half - clear) / (half * (1 - half)))
+        if total >= needed:
             return index
     return None
 
