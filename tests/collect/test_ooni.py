@@ -179,6 +179,12 @@ def test_a_site_is_judged_against_its_control(keys: dict[str, object], status: s
     assert (found.status, found.mechanism, found.target) == (status, mechanism, "site.example")
 
 
+def test_one_time_out_of_a_site_accuses_nobody_but_is_counted_for_those_who_look_at_many() -> None:
+    keys = site(tcp_connect=[tcp("93.184.216.34", 443, TIMED_OUT)])
+    found = functions(line("web_connectivity", keys))["web"]
+    assert (found.status, found.attempted, found.failed, found.failure) == ("insufficient", 1, 1, TIMED_OUT)
+
+
 def test_a_control_that_failed_says_nothing_of_the_network() -> None:
     gone = {
         **CONTROL,

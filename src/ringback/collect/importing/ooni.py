@@ -185,7 +185,8 @@ def _site(record: Measurement, keys: TestKeys, base: Observation) -> Observation
     """A site is one try against its control: failed, or not, or unclear."""
     target = _target(record.input)
     said, failure = ooni_web.judge(keys, target)
-    failed, clear = said.status == "restricted", said.status != "insufficient"
+    failed = said.status == "restricted" or said.reason == "few-tries"
+    clear = failed or said.status == "working"
     counts = Counts(attempted=int(clear), failed=int(failed), unclear=int(not clear), failure=scrubbing.text(failure))
     return _concluded(base, "web", "web", target, counts, said)
 
