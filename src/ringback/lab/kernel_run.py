@@ -1,10 +1,7 @@
 """Runs a scenario between real kernels: the same sessions, boxes and hosts as in virtual time, in namespaces."""
 
-import os
-import select
-import struct
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -13,11 +10,11 @@ from ringback import catalogue, flow
 from ringback.errors import BadInput, Unavailable
 from ringback.flow import Replay
 from ringback.lab.country import Place, places, sim_net
-from ringback.lab.namespaces import Child, supported
-from ringback.lab.namespaces.processes import launch
+from ringback.lab.namespaces import supported
 from ringback.lab.namespaces.session import converse
 from ringback.lab.run import OTHER, Progress, Row, far_end, rows, session_settings
 from ringback.lab.scenario import Scenario
+from ringback.lab.side_by_side import side_by_side
 from ringback.record import Transport
 from ringback.trial.control import TrySpec
 from ringback.trial.session import Result, Session
@@ -25,7 +22,6 @@ from ringback.trial.session import Result, Session
 KNOWN = catalogue.load()
 Mode = Literal["default", "quick"]
 REMEDY = "as root they work everywhere; for ordinary users see sysctl kernel.unprivileged_userns_clone; or --net sim"
-STEP = struct.Struct("=HHH")  # which participant, cells done, of how many: small enough for a pipe to keep in one piece
 
 
 def refused() -> Unavailable | None:
@@ -51,51 +47,16 @@ def run_namespaces(
     """
     if (problem := refused()) is not None:
         raise problem
-    waiting = list(places(scenario, scenario.seed if seed is None else seed))
-    reading, writing = os.pipe()
-    running: dict[int, Child] = {}
-    finished: dict[int, list[Row]] = {}
-    begun = told = 0
-    steps: dict[int, tuple[int, int]] = {}
-    try:
-        while told < len(waiting):
-            while begun < len(waiting) and len(running) < parallel:
-                running[begun] = _start(waiting[begun], begun, writing, replay, locate, mode)
-                begun += 1
-            by_pipe = {child.fileno(): number for number, child in running.items()}
-            ready = select.select([reading, *by_pipe], (), ())[0]
-            if reading in ready:
-                _tell(os.read(reading, 512 * STEP.size), steps, len(waiting), progress)
-            for number in [by_pipe[pipe] for pipe in ready if pipe in by_pipe]:
-                finished[number] = running[number].result()
-                del running[number]
-            while told in finished:
-                yield from finished.pop(told)
-                told += 1
-    finally:
-        for child in running.values():
-            child.stop()
-        os.close(reading)
-        os.close(writing)
+    pieces = [
+        (f"{place.network.name} #{place.participant}", partial(_measured, place, replay, locate, mode))
+        for place in places(scenario, scenario.seed if seed is None else seed)
+    ]
+    for measured in side_by_side(pieces, parallel, progress):
+        yield from measured
 
 
-def _start(place: Place, number: int, writing: int, replay: Replay | None, locate: bool, mode: Mode) -> Child:
-    def step(_: str, done: int, of: int) -> None:
-        with suppress(BrokenPipeError):
-            os.write(writing, STEP.pack(number, done, of))
-
-    def work(_: object) -> list[Row]:
-        return list(rows(place, between_kernels(place, step, replay, locate, mode)))
-
-    return launch(f"{place.network.name} #{place.participant}", work, lambda: None)
-
-
-def _tell(said: bytes, steps: dict[int, tuple[int, int]], participants: int, progress: Progress | None) -> None:
-    for number, done, of in STEP.iter_unpack(said):
-        steps[number] = (done, of)
-    if progress is not None and steps:
-        most = max(of for _, of in steps.values())
-        progress("", sum(done for done, _ in steps.values()), most * participants)
+def _measured(place: Place, replay: Replay | None, locate: bool, mode: Mode, progress: Progress) -> list[Row]:
+    return list(rows(place, between_kernels(place, progress, replay, locate, mode)))
 
 
 def between_kernels(

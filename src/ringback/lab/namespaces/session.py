@@ -32,10 +32,10 @@ def converse(
     peer_ports: those the peer is to listen on. host_ports: those on which hosts may listen. Real ports all: in the
     lab's namespaces everybody may have those below 1024 too.
 
-    A path in a tunnel whose handshake is WireGuard's is a real WireGuard tunnel where this machine can have one. Any
-    other, and elsewhere, is an interface whose packets the router wraps as the simulator does: that needs no device.
-    Raises BadInput for more than one path beside the direct one, and for one that is no tunnel; RingbackError where
-    namespaces can't be had.
+    A path in a tunnel whose handshake is WireGuard's is a real WireGuard tunnel where this machine can have one and the
+    peer leaves it its port. Any other is an interface whose packets the router wraps as the simulator does: that needs
+    no device. Raises BadInput for more than one path beside the direct one, and for one that is no tunnel, and
+    RingbackError where namespaces can't be had.
     """
     from ringback.lab.namespaces.layout import VPN
 
@@ -48,6 +48,8 @@ def converse(
         if len(net.paths) > 2:
             raise BadInput("between real kernels there is one path beside the direct one", f"path {name}")
         vpn = wireguard_of(path) if missing() is None else None
+        if vpn is not None and vpn.port in peer_ports.get("udp", ()):
+            vpn = None  # wireguard-go listens at all addresses, the peer's too
         tunnel = path if vpn is None else None
         if path.tunnel is None:
             raise BadInput("between real kernels a path beside the direct one is a tunnel", f"path {name}")
