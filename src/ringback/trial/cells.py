@@ -8,12 +8,13 @@ from dataclasses import replace
 
 from ringback.flow import FormPlan
 from ringback.record import Cell, ExchangeRecord, Outcome, Round, StreamOutcome
-from ringback.trial.plan import Planned
+from ringback.trial.plan import Length, Planned
 from ringback.verdict.evidence import CellEvidence, RoundEvidence, combine, round_evidence
 
 ENOUGH_WORKING = 100.0
 DEAD_STRETCH = 0.6  # seconds without any packet
 DEAD_SHARE = 0.1  # of an arm's exchanges that may still show one
+NEARLY = 20.0  # of ENOUGH_WORKING, which a brief round makes up for
 PATCHY = "loss-third"  # the one harm that needs a second round, but not a long one
 
 
@@ -74,12 +75,15 @@ class CellTrial:
         return combine(weighed, self._forms).e_value >= self.threshold
 
     @property
-    def short_next(self) -> bool:
-        """Whether only calls struck here and there remain to be excluded: half a call shows those as well."""
+    def next_length(self) -> Length:
+        """How long the next round's calls are. Where only calls struck here and there remain to be excluded, half a
+        call shows those as well; where little is missing, fewer and shorter ones."""
         if self.evidence is None or self.evidence.e_value > 1.0:
-            return False
+            return "full"
         others = [e for harm, e in self.evidence.working.items() if harm != PATCHY]
-        return bool(others) and min(others) >= ENOUGH_WORKING
+        if not others or min(others) < ENOUGH_WORKING:
+            return "full"
+        return "brief" if self.evidence.working.get(PATCHY, 0.0) >= NEARLY else "short"
 
     def add(self, finished: Round) -> None:
         self.rounds.append(finished)

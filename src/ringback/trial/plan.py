@@ -4,7 +4,7 @@ The labels are drawn last, over slots that are already fixed, by the random sour
 networks): if the network does not look at payloads or ports, they are exchangeable given the outcomes.
 """
 
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
@@ -18,16 +18,31 @@ CALL_SECONDS = 10.5
 CALL_CHECKPOINTS = (1.0, 2.5, 5.0, CALL_SECONDS)
 SHORT_CALL_SECONDS = 5.5
 SHORT_CALL_CHECKPOINTS = (1.0, 2.5, SHORT_CALL_SECONDS)
+BRIEF_CALL_SECONDS = 3.5
+BRIEF_CALL_CHECKPOINTS = (1.0, BRIEF_CALL_SECONDS)
+BRIEF_PER_ARM = 4
 CALL_SPREAD = 0.25  # seconds over which a round's calls start
 PER_ARM = 6  # exchanges of each of the four arms: 24 flows
-TEXT_LIFE, SLOW_TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 10.0, 4.5  # seconds that a text exchange may take
+QUICK_PER_ARM = 5
+TEXT_LIFE, SLOW_TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 10.0, 2.7  # seconds that a text exchange may take
 MEDIA_LIFE = 4.5
+MEDIA_RTT, MOST_MEDIA_FACTOR = 0.07, 2.5  # seconds for which MEDIA_SIZE was chosen, and how much more there may be
 SLOW_RTT = 0.25  # seconds from which a dozen round trips need more than TEXT_LIFE to be safe from a single loss
 DNS_LIFE = 3.0
 DNS_GAP = 0.2
 MEDIA_SIZE, LEAST_MEDIA = 160_000, 80_000  # bytes; more than the largest scored cut-off
 LIKE_AT_ONCE = 3  # TLS connections of one SNI and fingerprint open at once
 
+
+Length = Literal["full", "short", "brief"]
+"""Of a round of calls: as a call must be heard for `working`; half of that; and as little as shows losses, with fewer
+calls."""
+
+CALLS: Mapping[Length, tuple[float, tuple[float, ...]]] = {
+    "full": (CALL_SECONDS, CALL_CHECKPOINTS),
+    "short": (SHORT_CALL_SECONDS, SHORT_CALL_CHECKPOINTS),
+    "brief": (BRIEF_CALL_SECONDS, BRIEF_CALL_CHECKPOINTS),
+}
 
 T = TypeVar("T")
 
@@ -63,6 +78,7 @@ class Sizing(msgspec.Struct, frozen=True):
 
     per_arm: int = PER_ARM
     media_bytes: int = MEDIA_SIZE
+    more_media_bytes: int = MEDIA_SIZE  # in later series
     media_gap: float = MEDIA_LIFE / LIKE_AT_ONCE
     text_life: float = TEXT_LIFE
 
@@ -78,7 +94,9 @@ def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float, rtt
     if down_kbps is not None:
         size = int(max(LEAST_MEDIA, min(MEDIA_SIZE, down_kbps * 1000 / 8)))
         gap = max(gap, min(MEDIA_LIFE, 1.5 * size * 8 / 1000 / down_kbps))
-    return Sizing(per_arm, size, gap, SLOW_TEXT_LIFE if rtt is not None and rtt > SLOW_RTT else TEXT_LIFE)
+    # the longer the round trip, the later a download shows that it outruns a policer of 1,500 kbit/s
+    more = int(size * min(MOST_MEDIA_FACTOR, max(1.0, (rtt or 0.0) / MEDIA_RTT))) if size == MEDIA_SIZE else size
+    return Sizing(per_arm, size, more, gap, SLOW_TEXT_LIFE if rtt is not None and rtt > SLOW_RTT else TEXT_LIFE)
 
 
 def cells_of(
@@ -115,11 +133,13 @@ def draw_round(
     size: Sizing,
     mode: Literal["default", "quick"] = "default",
     replay: str | None = None,
-    short: bool = False,
+    length: Length = "full",
 ) -> Planned:
-    """One round of `plan.form`. Exchange numbers run from first_exchange in start order. short: half-length calls."""
+    """One round of `plan.form`. Exchange numbers run from first_exchange in start order. length: of calls."""
     voice = plan.transport == "udp" and plan.form != "dns"
-    per_arm = size.per_arm if voice else (3 if mode == "quick" else PER_ARM)
+    per_arm = size.per_arm if voice else (QUICK_PER_ARM if mode == "quick" else PER_ARM)
+    if voice and length == "brief":
+        per_arm = min(per_arm, BRIEF_PER_ARM)
     ports = ("app", "other") if "port" in plan.factors else ("app",)
     each = per_arm if len(ports) == 2 else 2 * per_arm
     slots = 2 * len(ports) * each
@@ -130,9 +150,7 @@ def draw_round(
     checkpoints: tuple[float, ...]
     if voice:
         bytes_down = 0
-        seconds, checkpoints = CALL_SECONDS, CALL_CHECKPOINTS
-        if short:
-            seconds, checkpoints = SHORT_CALL_SECONDS, SHORT_CALL_CHECKPOINTS
+        seconds, checkpoints = CALLS[length]
         starts = sorted(random.uniform(0.0, CALL_SPREAD) for _ in range(slots))
     else:
         seconds, gap, bytes_down = _sequence(cell, plan, size, mode)

@@ -19,7 +19,7 @@ from ringback.trial.activity import Owner, RoundActivity
 from ringback.trial.cells import CellTrial
 from ringback.trial.contrast import TriesActivity
 from ringback.trial.locating import ROUND_SECONDS, Locating
-from ringback.trial.plan import Chance, Planned, Sizing, cells_of, draw_round, form_plans, sizing
+from ringback.trial.plan import Chance, Length, Planned, Sizing, cells_of, draw_round, form_plans, sizing
 from ringback.trial.seam import Answer, Ask, Command, Event, Flow
 from ringback.trial.terms import Result, Settings
 from ringback.verdict.weights import thresholds
@@ -28,6 +28,9 @@ __all__ = ["ALPHA", "CALL_KBPS", "MOST_SERIES", "Result", "Session", "Settings",
 
 CALL_KBPS = 35.0  # one call, one direction, IP: the largest of the catalogue's (Telegram's 200 B every 60 ms)
 MOST_SERIES = {"voice": 4, "text": 4, "media": 3, "outer": 2}
+QUICK_SERIES = {"voice": 2}
+"""In a quick session; other functions have one."""
+QUICK_CALLS = 1  # cells of calls from which a quick session hears none of them in full: there is no time
 ALPHA = 0.001
 
 
@@ -79,7 +82,7 @@ class Session:
             plans = form_plans(
                 self._catalogue, cell, settings.replay is not None and settings.replay_app in (None, cell.app)
             )
-            most = 1 if settings.mode == "quick" else MOST_SERIES[cell.function]
+            most = MOST_SERIES[cell.function] if settings.mode == "default" else QUICK_SERIES.get(cell.function, 1)
             self._trials.append(CellTrial(cell, plans, bars[repr(cell)], most))
 
     # -- Desk -----------------------------------------------------------------------------------------------------
@@ -344,11 +347,21 @@ class Session:
                 return trial.decided and not trial.accused
         return False
 
+    def _length(self, trial: CellTrial) -> Length:
+        """Of the next round's calls. A quick session of several apps has no time to hear calls in full."""
+        calls = sum(t.cell.function in ("voice", "outer") for t in self._trials)
+        if self._settings.mode == "quick" and calls > QUICK_CALLS:
+            return "brief"
+        return trial.next_length
+
     def _series(self, trial: CellTrial, lane: str, now: float) -> list[Command]:
         trial.series += 1
         commands: list[Command] = []
         assert self._grant is not None
         path = self._settings.paths[0] if trial.cell.function == "outer" else trial.cell.path
+        size = self._sizing
+        if trial.series > 1:
+            size = msgspec.structs.replace(size, media_bytes=size.more_media_bytes)
         for plan in trial.plans:
             self._rounds += 1
             planned = draw_round(
@@ -358,10 +371,10 @@ class Session:
                 self._exchanges + 1,
                 self._grant,
                 self._random,
-                self._sizing,
+                size,
                 self._settings.mode,
                 self._settings.replay,
-                trial.short_next,
+                self._length(trial),
             )
             self._next_exchange(len(planned.specs))
             commands += self._begin(self._activity(planned, trial, path, lane), now)
