@@ -35,6 +35,7 @@ class Noise:
     upgrade: float | None = None
     collapse: float | None = None  # day from which only one report in ten comes
     endpoints: int = ENDPOINTS
+    equal: bool = False  # sources report equally often
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def history(
     clock = np.where(rng.random(n) < 0.5, rng.random(n), np.clip(rng.normal(0.55, 0.18, n), 0, 0.999))
     at = np.sort(START + (rng.integers(0, days, n) + clock) * DAY)
     since = (at - START) / DAY
-    weights = 1 / np.arange(1, noise.clusters + 1)
+    weights = np.ones(noise.clusters) if noise.equal else 1 / np.arange(1, noise.clusters + 1)
     cluster = rng.choice(noise.clusters, n, p=weights / weights.sum())
     some = noise.some * (1 + (noise.drift - 1) * since / days)
     if noise.diurnal:

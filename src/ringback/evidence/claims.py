@@ -1,0 +1,263 @@
+"""What was said, against what was measured: each claim a predicate, answered only when its interval is on one side.
+
+The ledger and the policy timeline are data (`data/claims.toml`, `data/timeline.toml`); statements are in our own words,
+with who, date, source and a mark that says how sure the row itself is. Nothing is judged that probes can't measure.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from importlib.resources import files
+from typing import Any, Literal
+
+import numpy as np
+
+from ringback.errors import BadInput
+from ringback.evidence.cells import DAY, Count, Key
+from ringback.evidence.contrasts import between, mean_share
+from ringback.evidence.events import Event
+from ringback.evidence.prevalence import Posterior, prevalence
+from ringback.evidence.shares import share
+
+Answer = Literal["supported", "contradicted", "untested"]
+Mark = Literal["article", "article+found", "found", "memory"]
+
+LEAST_NETWORKS = 3  # a claim about a country is not tested on fewer
+WINDOW_DAYS = 7.0  # a statement is held against the days from its own on
+SEED = 20250813
+KINDS = ("share", "contrast", "bypass", "mechanism", "trigger", "event")
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """One decided or undecided verdict, as a store yields it. at: seconds UTC. bypassed: worked by a tunnel in the same
+    session; None where no tunnel was tried."""
+
+    key: Key
+    at: float
+    cluster: str
+    status: str
+    mechanism: str = "none"
+    trigger: str | None = None
+    bypassed: bool | None = None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One quantity that a claim speaks of, and the bounds within which it makes the claim true.
+
+    kind: `share` restricted; `contrast`, that of `regions` minus that of all others; `bypass`, share of restricted
+    sessions in which a tunnel worked; `mechanism`, `trigger`: share of restricted verdicts of these; `event`, share of
+    networks with an event whose onset lies in the window. where: only networks on which that function is restricted.
+    """
+
+    kind: str
+    app: str
+    function: str
+    above: float = -1.0
+    below: float = 2.0
+    regions: tuple[str, ...] = ()
+    where: str | None = None
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    id: str
+    date: date
+    who: str
+    statement: str
+    source: str
+    mark: str
+    conditions: tuple[Condition, ...] = ()
+    not_measurable: str | None = None  # why, where no probe can tell
+    days: float = WINDOW_DAYS
+
+
+@dataclass(frozen=True)
+class PolicyEvent:
+    date: date
+    event: str
+    scope: str
+    source: str
+    mark: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """estimate and interval of one condition; missing: what data it lacks."""
+
+    answer: Answer
+    estimate: float | None
+    interval: tuple[float, float] | None
+    n: int
+    missing: str | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """estimate, interval, n: of the condition that decided, or of the first where all hold."""
+
+    id: str
+    answer: Answer
+    estimate: float | None
+    interval: tuple[float, float] | None
+    n: int
+    missing: str | None
+    conditions: tuple[Found, ...]
+
+
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads((files("ringback.evidence") / "data" / name).read_text("utf-8"))
+
+
+def _condition(raw: Mapping[str, Any], where: str) -> Condition:
+    known = {"kind", "app", "function", "above", "below", "regions", "where", "values"}
+    if unknown := set(raw) - known:
+        raise BadInput(f"unknown key `{sorted(unknown)[0]}`", where)
+    if raw.get("kind") not in KINDS:
+        raise BadInput(f"kind must be one of {', '.join(KINDS)}", where)
+    if "above" not in raw and "below" not in raw:
+        raise BadInput("a condition needs `above` or `below`", where)
+    lists = {name: tuple(raw.get(name, ())) for name in ("regions", "values")}
+    return Condition(**{**raw, **lists})
+
+
+def claims(table: Mapping[str, Any] | None = None) -> tuple[Claim, ...]:
+    """The shipped ledger, or one read from a table of the same form. Raises BadInput(what, where)."""
+    read = []
+    for raw in (table or _table("claims.toml"))["claim"]:
+        where = f"claims: {raw.get('id', '?')}"
+        try:
+            made = Claim(**{**raw, "conditions": tuple(_condition(c, where) for c in raw.get("conditions", ()))})
+        except TypeError as error:
+            raise BadInput(str(error), where) from error
+        if bool(made.conditions) == (made.not_measurable is not None):
+            raise BadInput("needs either conditions or not_measurable", where)
+        read.append(made)
+    return tuple(read)
+
+
+def timeline() -> tuple[PolicyEvent, ...]:
+    """The shipped policy events, by date."""
+    return tuple(sorted((PolicyEvent(**raw) for raw in _table("timeline.toml")["event"]), key=lambda one: one.date))
+
+
+def _counts(verdicts: Iterable[Verdicts]) -> list[Count]:
+    tallies: dict[Key, dict[str, list[float]]] = {}
+    for one in verdicts:
+        own = tallies.setdefault(one.key, {}).setdefault(one.cluster, [0.0, 0.0])
+        own[0] += one.status == "restricted"
+        own[1] += one.status in ("restricted", "working")
+    return [Count(key, tuple((a, b) for a, b in own.values())) for key, own in tallies.items()]
+
+
+def _judge(value: float, interval: tuple[float, float], n: int, condition: Condition) -> Found:
+    low, high = interval
+    if low > condition.above and high < condition.below:
+        return Found("supported", value, interval, n)
+    if high < condition.above or low > condition.below:
+        return Found("contradicted", value, interval, n)
+    return Found("untested", value, interval, n, "more measurements: the interval holds both answers")
+
+
+def _missing(what: str, n: int = 0) -> Found:
+    return Found("untested", None, None, n, what)
+
+
+def _networks(verdicts: Sequence[Verdicts], level: float) -> dict[Key, Posterior]:
+    cells = prevalence(_counts(verdicts), level=level)
+    return {cell.key: cell.posterior for cell in cells if cell.posterior is not None and isinstance(cell.key, Key)}
+
+
+def _share(verdicts: Sequence[Verdicts], condition: Condition, level: float) -> Found:
+    networks = _networks(verdicts, level)
+    rng = np.random.default_rng(SEED)
+    n = sum(one.status in ("restricted", "working") for one in verdicts)
+    here = [own for key, own in networks.items() if not condition.regions or key.region in condition.regions]
+    if condition.kind == "contrast":
+        there = [own for key, own in networks.items() if key.region and key.region not in condition.regions]
+        if min(len(here), len(there)) < LEAST_NETWORKS:
+            return _missing(
+                f"{LEAST_NETWORKS} networks with verdicts in {', '.join(condition.regions)}, and elsewhere", n
+            )
+        found = between(here, there, rng, level)
+        assert found.value is not None
+        assert found.interval is not None
+        return _judge(found.value, found.interval, n, condition)
+    if len(here) < LEAST_NETWORKS:
+        place = f" in {', '.join(condition.regions)}" if condition.regions else ""
+        return _missing(f"verdicts of {condition.app}/{condition.function} on {LEAST_NETWORKS} networks{place}", n)
+    drawn = mean_share(here, rng)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return _judge(float(drawn.mean()), (float(low), float(high)), n, condition)
+
+
+def _among_restricted(verdicts: Sequence[Verdicts], condition: Condition, level: float) -> Found:
+    hit = [one for one in verdicts if one.status == "restricted"]
+    if condition.kind == "bypass":
+        hit = [one for one in hit if one.bypassed is not None]
+        tests = [bool(one.bypassed) for one in hit]
+        lacking = "sessions in which the function was restricted directly and a tunnel was tried"
+    else:
+        named = [one.mechanism if condition.kind == "mechanism" else one.trigger for one in hit]
+        tests = [name in condition.values for name in named]
+        lacking = "restricted verdicts"
+    if len({one.key.asn for one in hit}) < LEAST_NETWORKS:
+        return _missing(f"{lacking}, on {LEAST_NETWORKS} networks", len(hit))
+    found = share(tests, [(one.key.asn, one.cluster) for one in hit], level)
+    return _judge(found.value, found.interval, found.n, condition)
+
+
+def _event_share(
+    watched: Sequence[Key], seen: Sequence[Event], condition: Condition, span: tuple[float, float], level: float
+) -> Found:
+    keys = {key for key in watched if (key.app, key.function) == (condition.app, condition.function)}
+    if len(keys) < LEAST_NETWORKS:
+        return _missing(f"histories of {condition.app}/{condition.function} on {LEAST_NETWORKS} networks", len(keys))
+    onsets = {e.key for e in seen if e.kind == "event" and e.onset is not None and span[0] <= e.onset < span[1]}
+    ordered = sorted(keys, key=repr)
+    found = share([key in onsets for key in ordered], ordered, level)
+    return _judge(found.value, found.interval, found.n, condition)
+
+
+def answer(
+    claim: Claim, verdicts: Sequence[Verdicts], seen: Sequence[Event] = (), watched: Sequence[Key] = ()
+) -> Answered:
+    """What the data say of a claim. watched: networks whose events would have been seen.
+
+    Supported when every condition is, contradicted when one is; each interval is widened for the number of conditions,
+    so that the whole errs at most 5 % of the time.
+    """
+    if claim.not_measurable is not None:
+        return Answered(claim.id, "untested", None, None, 0, f"not measurable by probes: {claim.not_measurable}", ())
+    start = datetime(claim.date.year, claim.date.month, claim.date.day, tzinfo=UTC).timestamp()
+    span = (start, start + claim.days * DAY)
+    level = 1 - 0.05 / len(claim.conditions)
+    within = [one for one in verdicts if span[0] <= one.at < span[1] and one.key.path == "direct"]
+    found = []
+    for condition in claim.conditions:
+        if condition.kind == "event":
+            found.append(_event_share(watched, seen, condition, span, level))
+            continue
+        own = [one for one in within if (one.key.app, one.key.function) == (condition.app, condition.function)]
+        if condition.where is not None:
+            hit = {
+                (one.key.asn, one.key.region)
+                for one in within
+                if (one.key.app, one.key.function, one.status) == (condition.app, condition.where, "restricted")
+            }
+            own = [one for one in own if (one.key.asn, one.key.region) in hit]
+        judge = _share if condition.kind in ("share", "contrast") else _among_restricted
+        found.append(judge(own, condition, level))
+    answers = [one.answer for one in found]
+    if "contradicted" in answers:
+        deciding = found[answers.index("contradicted")]
+    elif "untested" in answers:
+        deciding = found[answers.index("untested")]
+    else:
+        deciding = found[0]
+    return Answered(
+        claim.id, deciding.answer, deciding.estimate, deciding.interval, deciding.n, deciding.missing, tuple(found)
+    )
