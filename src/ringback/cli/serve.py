@@ -1,46 +1,59 @@
-"""`ringback serve`: the other half of the measurements."""
+"""`ringback serve`: the other half of the measurements, and the collector of their reports, in one process."""
 
 import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ringback.cli.exits import Exit
-from ringback.cli.folders import data_folder
+from ringback.cli.folders import data_folder, lake_folder
 from ringback.errors import Unavailable
 
 
-def serve(*, data: Path | None = None, host: str = "0.0.0.0", port: int = 8080) -> Exit:
-    """Be the partner of other people's measurements, until Ctrl-C.
+def serve(
+    *, data: Path | None = None, host: str = "0.0.0.0", port: int = 8080, networks: list[Path] | None = None
+) -> Exit:
+    """Be the partner of other people's measurements and take their reports, until Ctrl-C.
 
     Listens for requests by HTTP on one port, and for exchanges on the ports that the messengers use; where one of those
-    can't be had (below 1024 without the right to, or in use) another is taken and said.
+    can't be had (below 1024 without the right to, or in use) another is taken and said. Reports that people
+    choose to send are stripped of what could name them and added to the store.
 
     Parameters
     ----------
     data
-        The folder of the server's key. Default: the user's data folder.
+        The folder of the server's key and of the store. Default: the user's data folder.
     host
         The address to listen on.
     port
         The port for HTTP.
+    networks
+        A MaxMind database from address to AS number, region or both; may be given several times. A report's address
+        is looked up in it when it comes, and forgotten.
     """
 
     def ready(url: str) -> None:
         print(url, flush=True)
         print("Ctrl-C stops it.", file=sys.stderr)
 
-    asyncio.run(serving(data if data is not None else data_folder(), host, port, ready))
+    asyncio.run(serving(data if data is not None else data_folder(), host, port, ready, networks or ()))
     return Exit.VERDICT
 
 
-async def serving(folder: Path, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Runs a peer until Ctrl-C or being told to end; `ready` hears its address. Raises Unavailable where it can't."""
+async def serving(
+    folder: Path, host: str, port: int, ready: Callable[[str], None], networks: Sequence[Path] = ()
+) -> None:
+    """Runs peer and collector until Ctrl-C or being told to end; `ready` hears their address.
+
+    Raises Unavailable where it can't, BadInput for a file among `networks` that is no database.
+    """
     try:
+        from ringback.collect.collector import collecting
         from ringback.peer import Serving
         from ringback.peer import serve as run
+        from ringback.store import Lake
     except ImportError as error:
         raise Unavailable(f"{error.name} is not installed", "pip install 'ringback[observatory]'") from error
 
@@ -54,7 +67,8 @@ async def serving(folder: Path, host: str, port: int, ready: Callable[[str], Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await run(folder, host, port, up, stop)
+    async with collecting(folder, Lake(lake_folder(folder)).extend, networks) as collector:
+        await run(folder, host, port, up, stop, collector)
 
 
 def free_port(host: str) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from litestar import Litestar, Request, Response, get, post
 from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
@@ -41,10 +42,26 @@ def _refused(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]
 
 def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     log.error("a request to %s failed", request.url.path, exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the fault is this peer's")
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the fault is this server's")
 
 
-def application(answer: Answering, about: dict[str, object]) -> Litestar:
+def application(answer: Answering, about: dict[str, object], beside: Sequence[BaseRouteHandler] = ()) -> Litestar:
+    """The peer's handlers and others `beside` them, in one application. about: see `routes`."""
+    return mounted([*routes(answer, about), *beside])
+
+
+def mounted(handlers: Sequence[BaseRouteHandler]) -> Litestar:
+    """An application that refuses as RFC 9457 has it, whatever it serves."""
+    return Litestar(
+        list(handlers),
+        request_max_body_size=MOST_BYTES,
+        exception_handlers={HTTPException: _refused, Exception: _failed},
+        openapi_config=OpenAPIConfig("Ringback", __version__, render_plugins=[JsonRenderPlugin()]),
+        logging_config=None,
+    )
+
+
+def routes(answer: Answering, about: dict[str, object]) -> list[BaseRouteHandler]:
     """`about` is what GET /v1/peer says beside the software's name: ports, key."""
     requests = limits.Buckets(limits.REQUESTS_PER_S, limits.REQUESTS_BURST)
     sessions = limits.Buckets(limits.SESSIONS_PER_S, limits.SESSIONS_BURST)
@@ -74,10 +91,4 @@ def application(answer: Answering, about: dict[str, object]) -> Litestar:
         """Version, ports (wanted one to the one had), and the Ed25519 key of transcripts, in hexadecimal."""
         return {"software": "ringback", "version": __version__, **about}
 
-    return Litestar(
-        [control, peer],
-        request_max_body_size=MOST_BYTES,
-        exception_handlers={HTTPException: _refused, Exception: _failed},
-        openapi_config=OpenAPIConfig("Ringback peer", __version__, render_plugins=[JsonRenderPlugin()]),
-        logging_config=None,
-    )
+    return [control, peer]

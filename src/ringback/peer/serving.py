@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from litestar import Litestar
+from litestar.handlers import BaseRouteHandler
 
 from ringback import catalogue, flow
 from ringback.errors import Unavailable
@@ -68,9 +69,14 @@ def wanted_ports() -> tuple[list[int], list[int]]:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, host: str, port: int, listen: str | None = None) -> AsyncIterator[Serving]:
+async def running(
+    folder: Path, host: str, port: int, listen: str | None = None, beside: Sequence[BaseRouteHandler] = ()
+) -> AsyncIterator[Serving]:
     """A peer while the context lasts. folder: where its key is kept; port: of HTTP, 0 for any; listen: address of the
-    measuring sockets, `host` if None. Raises Unavailable where an address or the HTTP port can't be had."""
+    measuring sockets, `host` if None; beside: further HTTP handlers.
+
+    Raises Unavailable where an address or the HTTP port can't be had.
+    """
     sign, key = keys.load(folder)
     known = catalogue.load()
     port = _free(host, port)
@@ -99,7 +105,8 @@ async def running(folder: Path, host: str, port: int, listen: str | None = None)
             for transport, wanted, got in (("udp", udp, ports.udp), ("tcp", tcp, ports.tcp)):
                 had.update({f"{transport}/{want}": got[want] for want in wanted})
                 had_other[transport] += [got[want] for want in others[transport]]
-            async with _http(http.application(driver.attend, {"ports": had, "key": key.hex()}), host, port):
+            application = http.application(driver.attend, {"ports": had, "key": key.hex()}, beside)
+            async with listening(application, host, port):
                 yield Serving(host, port, had, ports.moved, key)
         finally:
             await driver.stop()
@@ -115,7 +122,8 @@ def _free(host: str, port: int) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _http(application: Litestar, host: str, port: int) -> AsyncIterator[None]:
+async def listening(application: Litestar, host: str, port: int) -> AsyncIterator[None]:
+    """Answers HTTP while the context lasts. Raises Unavailable where it does not come up."""
     server = Server(
         application,
         host,
@@ -175,9 +183,16 @@ async def _listening(host: str, port: int, task: "asyncio.Future[None]") -> None
     raise Unavailable(f"the HTTP server did not come up on {host}, port {port}")
 
 
-async def serve(folder: Path, host: str, port: int, ready: Callable[[Serving], None], stop: asyncio.Event) -> None:
-    """Runs a peer until `stop` is set; `ready` hears what it serves."""
-    async with running(folder, host, port) as serving:
+async def serve(
+    folder: Path,
+    host: str,
+    port: int,
+    ready: Callable[[Serving], None],
+    stop: asyncio.Event,
+    beside: Sequence[BaseRouteHandler] = (),
+) -> None:
+    """Runs a peer until `stop` is set; `ready` hears what it serves; beside: further HTTP handlers."""
+    async with running(folder, host, port, beside=beside) as serving:
         gc.collect()
         gc.freeze()  # what was imported stays; without it a full collection holds the measuring sockets up for longer
         ready(serving)

@@ -102,7 +102,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One session's measurements with their raw outcomes, as stored in the results folder and uploaded.
 
     pseudonym: random, lives one UTC day, never reused. transcript: the peer's digests of what it saw, one a round,
-    hex SHA-256; signature: the peer's Ed25519 signature over them, hex; peer_key: its public key, hex.
+    hex SHA-256; signature: the peer's Ed25519 signature over them, hex; peer_key: its public key, hex. open:
+    the sender chose to publish rounds and tries as well.
     """
 
     schema: str = "ringback/report/1"
@@ -119,3 +120,4 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     signature: str | None = None
     peer_key: str | None = None
     notes: list[str] = []
+    open: bool = False
