@@ -32,6 +32,11 @@ class Table:
         return key in self._values
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Its keys, in file order."""
+        return tuple(self._values)
+
+    @property
     def line(self) -> int:
         """Where the table stands."""
         return self._line(self._path)

@@ -13,7 +13,19 @@ from ringback.lab.check import fault
 from ringback.lab.reading import REQUIRED, Table, read
 from ringback.lab.rules import FUNCTIONS, Action, Link, Match, Network, Rule, Scenario
 
-__all__ = ["Action", "Link", "Match", "Network", "Rule", "Scenario", "load", "parse", "shipped"]
+__all__ = [
+    "Action",
+    "Link",
+    "Match",
+    "Network",
+    "Rule",
+    "Scenario",
+    "load",
+    "parse",
+    "read_link",
+    "read_rule",
+    "shipped",
+]
 
 AT = 1755075600.0  # 2025-08-13T09:00:00Z
 REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")  # ISO 3166-2
@@ -68,14 +80,14 @@ def parse(text: str, file: str, catalogue: Catalogue | None = None) -> Scenario:
     """The scenario in `text`; `file` is what messages call it. Raises BadInput with file, line and reason."""
     known = catalogue or catalogue_room.load()
     top = read(text, file).only(*TOP_KEYS)
-    link = _link(top.table("link", {}), DEFAULTS)
+    link = read_link(top.table("link", {}), DEFAULTS)
     apps = top.strings("apps", tuple(known.apps), known.apps, "app")
     functions = top.strings("functions", FUNCTIONS, FUNCTIONS, "function")
     paths = top.strings("paths", ("direct",), ("direct", "vpn"), "path")
     for key, value in (("apps", apps), ("functions", functions), ("paths", paths)):
         if not value:
             top.fail(f"`{key}` is empty", key)
-    country = [(table, _rule(table, known, None)) for table in top.tables("rule")]
+    country = [(table, read_rule(table, known, None)) for table in top.tables("rule")]
     networks = _networks(top, known, link)
     for table, rule in country:
         for network in networks:
@@ -96,7 +108,7 @@ def parse(text: str, file: str, catalogue: Catalogue | None = None) -> Scenario:
     )
 
 
-def _link(table: Table, base: Link) -> Link:
+def read_link(table: Table, base: Link) -> Link:
     table.only(*LINK_KEYS)
     return Link(
         rtt_ms=table.number("rtt_ms", base.rtt_ms),
@@ -138,14 +150,14 @@ def _network(table: Table, catalogue: Catalogue, link: Link) -> Network:
         region=region,
         hops=hops,
         hop_asn=hop_asn,
-        link=_link(table.table("link", {}), link),
+        link=read_link(table.table("link", {}), link),
         kind=table.string("kind", "fixed", ("fixed", "mobile"), "kind"),
         participants=table.integer("participants", 1, low=1, high=100_000),
-        rules=tuple(_rule(rule, catalogue, hops) for rule in table.tables("rule")),
+        rules=tuple(read_rule(rule, catalogue, hops) for rule in table.tables("rule")),
     )
 
 
-def _rule(table: Table, catalogue: Catalogue, hops: int | None) -> Rule:
+def read_rule(table: Table, catalogue: Catalogue, hops: int | None) -> Rule:
     """`hops`: of its network; None for a country-wide rule, which stands at hop 1 unless it says otherwise."""
     table.only(*RULE_KEYS)
     hop = table.integer("hop", REQUIRED if hops is not None else 1, low=1)

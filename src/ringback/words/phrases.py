@@ -1,4 +1,4 @@
-"""The tables of phrases: one TOML file a language, with the same keys and the same placeholders in each."""
+"""The tables of phrases: TOML files of each language, with the same keys and the same placeholders in each."""
 
 import math
 import string
@@ -112,10 +112,10 @@ def compare(tables: Mapping[Language, Mapping[str, str]]) -> None:
 @cache
 def _tables() -> Mapping[Language, Mapping[str, str]]:
     folder = resources.files("ringback.words") / "data"
-    tables = {
-        language: flatten(tomllib.loads((folder / f"{language}.toml").read_text("utf-8")), f"{language}.toml")
-        for language in LANGUAGES
-    }
+    tables: dict[Language, dict[str, str]] = {language: {} for language in LANGUAGES}
+    for language, table in tables.items():
+        for file in (f"{language}.toml", f"pages.{language}.toml"):
+            table |= flatten(tomllib.loads((folder / file).read_text("utf-8")), file)
     compare(tables)
     return tables
 

@@ -1,0 +1,209 @@
+"""A country file: regions, networks, who takes part, and rules that come into force on a date.
+
+A country is to a scenario what weeks are to a moment. Rules and links are read by the scenario's own reader; here they
+have names, so that many networks share them. Times are seconds since the Unix epoch.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from ringback import catalogue as catalogue_room
+from ringback.errors import BadInput
+from ringback.lab.reading import Table, read
+from ringback.lab.rules import Link, Network, Rule, Scenario
+from ringback.lab.scenario import DEFAULTS, REGION, read_link, read_rule
+
+DAY = 86_400.0
+HOPS = 5
+FIRST_HOUR, LAST_HOUR = 5.0, 20.0  # UTC, between which people measure
+
+TOP_KEYS = ("name", "country", "seed", "from", "until", "vpn", "vpn_users", "sessions", "link", "rule", "network")
+NETWORK_KEYS = ("name", "asn", "region", "kind", "participants", "sessions", "link", "rules", "share")
+
+
+class Provider(msgspec.Struct, frozen=True):
+    """One network. sessions: a day and participant, 0 to 1. share: of its participants that sit behind its rules; the
+    same ones behind all of them, as behind one device."""
+
+    name: str
+    asn: int
+    region: str
+    kind: str
+    participants: int
+    sessions: float
+    link: Link
+    rules: tuple[Rule, ...]
+    share: float
+
+
+class Nation(msgspec.Struct, frozen=True):
+    """since, until: first second and the one after the last. vpn_users: share of participants with a VPN."""
+
+    name: str
+    country: str
+    seed: int
+    since: float
+    until: float
+    vpn: str
+    vpn_users: float
+    providers: tuple[Provider, ...]
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """All that a session's outcome hangs on: the access link, and the rules that stand before the participant, without
+    the dates that brought them there."""
+
+    link: Link
+    rules: tuple[Rule, ...]
+    vpn: str
+
+    @property
+    def key(self) -> str:
+        """The same for the same situation, whichever file it comes from."""
+        return hashlib.blake2b(msgspec.json.encode(self, order="deterministic"), digest_size=8).hexdigest()
+
+    def scenario(self) -> Scenario:
+        """One network with one participant, measured on every path."""
+        known = catalogue_room.load()
+        network = Network("lab", 64500, "RU", HOPS, (64500,) * HOPS, self.link, rules=self.rules)
+        return Scenario(
+            name=self.key,
+            networks=(network,),
+            seed=1,
+            at=0.0,
+            apps=tuple(known.apps),
+            functions=("text", "media", "voice"),
+            paths=("direct", "vpn"),
+            vpn=self.vpn,
+            down=(),
+            link=self.link,
+            rules=(),
+        )
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """One session: who measures when. vpn: whether this participant has one."""
+
+    provider: Provider
+    participant: int
+    at: float
+    situation: Situation
+    vpn: bool
+
+
+def shipped() -> list[str]:
+    """Names of the countries that come along."""
+    folder = files("ringback.lab") / "countries"
+    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+
+
+def load(path_or_name: str | Path) -> Nation:
+    """A shipped country by name, or any by path. Raises BadInput with file, line and reason."""
+    name = str(path_or_name)
+    if name in shipped():
+        return parse((files("ringback.lab") / "countries" / f"{name}.toml").read_text("utf-8"), f"{name}.toml")
+    try:
+        return parse(Path(path_or_name).read_text("utf-8"), name)
+    except UnicodeDecodeError as error:
+        raise BadInput("not TOML: not UTF-8", name) from error
+    except OSError as error:
+        raise BadInput(f"no country: neither a shipped one ({', '.join(shipped())}) nor a file", name) from error
+
+
+def parse(text: str, file: str) -> Nation:
+    """The country in `text`; `file` is what messages call it. Raises BadInput with file, line and reason."""
+    top = read(text, file).only(*TOP_KEYS)
+    since, until = top.time("from"), top.time("until")
+    if since >= until:
+        top.fail("`until` is not after `from`", "until")
+    known = catalogue_room.load()
+    named = top.table("link", {})
+    links = {name: read_link(named.table(name), DEFAULTS) for name in named.names}
+    given = top.table("rule", {})
+    rules = {name: read_rule(given.table(name), known, HOPS) for name in given.names}
+    usual = top.number("sessions", 1.0, 0, 1)
+    providers: dict[int, Provider] = {}
+    for table in top.tables("network"):
+        one = _provider(table, links, rules, usual)
+        if one.asn in providers:
+            table.fail(f"a second network AS{one.asn}", "asn")
+        providers[one.asn] = one
+    if not providers:
+        top.fail("no network: a country needs at least one [[network]]")
+    return Nation(
+        name=top.string("name"),
+        country=top.string("country"),
+        seed=top.integer("seed", 1),
+        since=since,
+        until=until,
+        vpn=top.string("vpn", "wireguard", known.vpns, "VPN"),
+        vpn_users=top.number("vpn_users", 0.0, 0, 1),
+        providers=tuple(providers.values()),
+    )
+
+
+def _provider(table: Table, links: Mapping[str, Link], rules: Mapping[str, Rule], usual: float) -> Provider:
+    table.only(*NETWORK_KEYS)
+    region = table.string("region")
+    if not REGION.fullmatch(region):
+        table.fail(f"`region`: `{region}` is no ISO 3166-2 code like RU-MOW", "region")
+    kind = table.string("kind", "fixed", ("fixed", "mobile"), "kind")
+    chosen = table.strings("rules", (), rules, "rule")
+    return Provider(
+        name=table.string("name"),
+        asn=table.integer("asn", low=1, high=2**32 - 1),
+        region=region,
+        kind=kind,
+        participants=table.integer("participants", 1, low=1, high=100_000),
+        sessions=table.number("sessions", usual, 0, 1),
+        link=links[table.string("link", None, links, "link")] if "link" in table else links.get(kind, DEFAULTS),
+        rules=tuple(rules[name] for name in chosen),
+        share=table.number("share", 1.0, 0, 1),
+    )
+
+
+def draw(nation: Nation, *about: object) -> Random:
+    """Random numbers of their own for each purpose, the same for the same country and seed."""
+    text = "/".join(map(str, (nation.seed, *about)))
+    return Random(hashlib.blake2b(text.encode(), digest_size=8).digest())  # noqa: S311 - repeatable on purpose
+
+
+def situation(nation: Nation, provider: Provider, behind: bool, at: float) -> Situation:
+    """What a participant meets at a time. behind: whether it sits behind the network's device."""
+    acting = (rule for rule in provider.rules if behind and rule.holds(at))
+    bare = tuple(msgspec.structs.replace(rule, since=None, until=None, share=1.0, line=0) for rule in acting)
+    return Situation(provider.link, bare, nation.vpn)
+
+
+def visits(nation: Nation) -> Iterator[Visit]:
+    """Every session of the country's weeks, a day at a time, in order of time within the day."""
+    behind = {p.asn: _behind(nation, p) for p in nation.providers}
+    day = nation.since
+    while day < nation.until:
+        today = []
+        for provider in nation.providers:
+            chance = draw(nation, provider.asn, day)
+            for participant in range(provider.participants):
+                comes, hour = chance.random() < provider.sessions, chance.uniform(FIRST_HOUR, LAST_HOUR)
+                at = day + 3600 * hour
+                if comes and at < nation.until:
+                    vpn = draw(nation, provider.asn, participant, "vpn").random() < nation.vpn_users
+                    met = situation(nation, provider, participant in behind[provider.asn], at)
+                    today.append(Visit(provider, participant, at, met, vpn))
+        yield from sorted(today, key=lambda visit: visit.at)
+        day += DAY
+
+
+def situations(nation: Nation) -> dict[str, Situation]:
+    """Every situation that some visit meets, by key."""
+    return {key: met for key, met in ((v.situation.key, v.situation) for v in visits(nation))}
+
+
+def _behind(nation: Nation, provider: Provider) -> frozenset[int]:
+    count = round(provider.share * provider.participants)
+    return frozenset(draw(nation, provider.asn, "device").sample(range(provider.participants), count))
