@@ -1,19 +1,21 @@
-"""The shipped engine with one bug planted in it, each of a kind that breaks the proof while every line looks sensible."""
+"""The shipped engine with one bug planted in it, each of a kind that breaks the proof while every line looks right."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, MutableSequence
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import msgspec
+import numpy as np
 
 from ringback.record import DatagramOutcome, Outcome, Round
 from ringback.trial import cells, plan, session
 from ringback.trial.cells import CellTrial
 from ringback.trial.plan import Chance, Planned
-from ringback.verdict.evidence import RoundEvidence, round_evidence
+from ringback.verdict.evidence import FactorBets, RoundEvidence, round_evidence
 
-FINE_GRID = tuple(0.5 * i for i in range(1, 22))  # s
+FINE_GRID = tuple(0.25 * i for i in range(1, 43))  # s
 MOST_ROUNDS = 60
 
 
@@ -62,10 +64,19 @@ def _without_failed_controls(add: Callable[[CellTrial, Round], None]) -> Callabl
 
 
 def _best_checkpoint(finished: Round, *, working: bool = True) -> RoundEvidence:
-    """Read where the two arms differ most, as if that had been planned."""
+    """Each factor is read where its two arms differ most, as if that had been planned."""
     last = finished.checkpoints[-1]
-    looks = [msgspec.structs.replace(finished, checkpoints=[at], read_to=None) for at in FINE_GRID if at <= last]
-    return max((round_evidence(look, working=False) for look in looks), key=lambda seen: seen.e_value)
+    looks = [
+        round_evidence(msgspec.structs.replace(finished, checkpoints=[at], read_to=None), working=False)
+        for at in FINE_GRID
+        if at <= last
+    ]
+    best = {name: max((look.factors[name] for look in looks), key=_worth) for name in looks[0].factors}
+    return dataclasses.replace(looks[-1], factors=best)
+
+
+def _worth(bets: FactorBets) -> float:
+    return float(np.logaddexp(bets.log_raw, bets.ranks))
 
 
 @contextmanager

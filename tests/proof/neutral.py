@@ -26,7 +26,9 @@ HOPS = 4
 LONGEST_S = 3600.0
 
 
-def _link(one_way_ms: float, jitter_ms: float, loss: float, mbit: float, buffer_kb: float, **more: float) -> LinkParameters:
+def _link(
+    one_way_ms: float, jitter_ms: float, loss: float, mbit: float, buffer_kb: float, **more: float
+) -> LinkParameters:
     """A public preset's own numbers: one way delay, jitter, loss in bursts of two, rate and buffer."""
     rate = mbit * 1000
     return LinkParameters(
@@ -69,7 +71,7 @@ class BadLeg:
 
     def packet(self, packet: Packet, outward: bool, now: float) -> tuple[Passage, ...]:
         ends = sorted(((packet.src, packet.sport), (packet.dst, packet.dport)))
-        dead = Random(f"{self._salt}{packet.proto}{ends}").random() < self._share and 8443 not in (  # noqa: S311
+        dead = Random(f"{self._salt}{packet.proto}{ends}").random() < self._share and 8443 not in (
             packet.sport, packet.dport
         )  # fmt: skip
         return () if dead else ((now, packet, outward),)
@@ -137,14 +139,14 @@ def shipped(settings: Settings, random: Random) -> Session:
 
 def measured(network: Neutral, seed: int, settings: Settings, making: Making = shipped) -> Result:
     """A whole session of the full engine on that network."""
-    random = Random(f"{network}/{seed}")  # noqa: S311 - repeatable on purpose
+    random = Random(f"{network}/{seed}")
     box = BOXES[network.box]
-    boxes = {} if box is None else {2: box(Random(random.random()))}  # noqa: S311
+    boxes = {} if box is None else {2: box(Random(random.random()))}
     overlay = KNOWN.overlay
     path = SimPath(LINKS[network.link], routers(HOPS), boxes, public="192.0.2.99" if network.nat else None)
     net = SimNet(overlay.participant, overlay.peer, {"direct": path}, hosts_of(KNOWN, frozenset()))
-    near = making(settings, Random(random.random()))  # noqa: S311
-    world = World(near, far_end(Random(random.random())), net, random.getrandbits(48))  # noqa: S311
+    near = making(settings, Random(random.random()))
+    world = World(near, far_end(Random(random.random())), net, random.getrandbits(48))
     world.run(LONGEST_S)
     return near.result()
 

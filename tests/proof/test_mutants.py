@@ -29,8 +29,9 @@ TRAPS = {
     "labels_in_slot_order": Trap(Neutral("cellular", "waking"), CALLS, "relay-call", 1, 3),
     "originals_start_first": Trap(Neutral("cellular", "waking"), CALLS, "relay-call", 1, 3),
     "rounds_discarded_when_a_control_failed": Trap(Neutral("cellular", "bad-leg"), NAMES, "dns", 40, 4),
-    "checkpoint_chosen_afterwards": Trap(Neutral("bursty-25", "plain"), CALLS, "relay-call", 12, 2),
+    "checkpoint_chosen_afterwards": Trap(Neutral("bursty-25", "plain"), quick("whatsapp", "voice"), "relay-call", 8, 4),
 }
+LONG = {"checkpoint_chosen_afterwards": pytest.mark.validate}  # its bias is small: many rounds of calls
 
 
 def sessions(trap: Trap, mutant: str | None) -> list[float]:
@@ -39,7 +40,7 @@ def sessions(trap: Trap, mutant: str | None) -> list[float]:
     return [e for result in found for _, e in e_values(result)]
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
+@pytest.mark.parametrize("mutant", [pytest.param(name, marks=LONG.get(name, ())) for name in MUTANTS])
 def test_a_planted_bug_shows_in_the_error_rate(mutant: str) -> None:
     found = sessions(TRAPS[mutant], mutant)
     print(mutant, [f"{e:.3g}" for e in found], reached(found))

@@ -33,6 +33,8 @@ def test_every_shipped_scenario_at_twenty_seeds() -> None:
     assert all(one.right for one in found if one.scored)
     assert not any(one.accuses_falsely for one in found)
     by_mechanism = recalls(confusion(found))
-    print({name: round(share, 3) for name, share in by_mechanism.items()}, "mean", round(mean(by_mechanism.values()), 3))
+    print(
+        {name: round(share, 3) for name, share in by_mechanism.items()}, "mean", round(mean(by_mechanism.values()), 3)
+    )
     assert mean(by_mechanism.values()) >= MACRO
     assert min(by_mechanism.values()) >= EACH

@@ -19,7 +19,7 @@ from ringback.trial import limited, probe
 from ringback.trial.control import Grant, TrySpec
 from ringback.trial.locating import MOST_ROUNDS
 from ringback.trial.plan import CALL_SECONDS, Planned, Sizing, cells_of, draw_round, form_plans
-from ringback.trial.session import MOST_SERIES, render
+from ringback.trial.session import most_series, render
 from ringback.words import Language, load
 from ringback.words.naming import app_title
 
@@ -79,9 +79,10 @@ def _cells(request: CheckRequest, catalogue: Catalogue) -> list[Cell]:
     return [*outer, *(cell for cell in cells if cell.direction is None or cell.direction in request.directions)]
 
 
-def _series(request: CheckRequest, function: str) -> int:
+def _series(request: CheckRequest, catalogue: Catalogue, function: str) -> int:
     """How often a cell's forms run at most."""
-    return 1 if request.mode == "quick" else MOST_SERIES[function]
+    calls = sum(cell.function in ("voice", "outer") for cell in _cells(request, catalogue))
+    return most_series(request.mode, function, calls)
 
 
 def _partner_lines(request: CheckRequest, catalogue: Catalogue) -> Iterator[Line]:
@@ -99,7 +100,7 @@ def _partner_lines(request: CheckRequest, catalogue: Catalogue) -> Iterator[Line
                 request.mode,
                 request.replay.digest if request.replay else None,
             )
-            series = _series(request, cell.function)
+            series = _series(request, catalogue, cell.function)
             what = " ".join(filter(None, (cell.app, cell.function, cell.direction, plan.form)))
             other = "+other" if "port" in plan.factors else ""
             yield Line(
@@ -156,10 +157,7 @@ def plan(request: CheckRequest, catalogue: Catalogue) -> Plan:
         lines.append(Line("link", "server", "udp", "other", "direct", 1, train, 2.0))
         rounds = list(_partner_lines(request, catalogue))
         lines += rounds
-        worth = {
-            cell.function: 1 if request.mode == "quick" else MOST_SERIES[cell.function]
-            for cell in _cells(request, catalogue)
-        }
+        worth = {cell.function: _series(request, catalogue, cell.function) for cell in _cells(request, catalogue)}
         of = [(line.seconds * worth[_function(line)], _function(line)) for line in rounds]
         calls = sum(s for s, function in of if function in ("voice", "outer"))
         media = max((s for s, function in of if function == "media"), default=0.0)

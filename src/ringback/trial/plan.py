@@ -20,11 +20,11 @@ SHORT_CALL_SECONDS = 5.5
 SHORT_CALL_CHECKPOINTS = (1.0, 2.5, SHORT_CALL_SECONDS)
 BRIEF_CALL_SECONDS = 3.5
 BRIEF_CALL_CHECKPOINTS = (1.0, BRIEF_CALL_SECONDS)
-BRIEF_PER_ARM = 4
+BRIEF_PER_ARM = 4  # exchanges of each arm of a brief round
 CALL_SPREAD = 0.25  # seconds over which a round's calls start
 PER_ARM = 6  # exchanges of each of the four arms: 24 flows
 QUICK_PER_ARM = 5
-TEXT_LIFE, SLOW_TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 10.0, 2.7  # seconds that a text exchange may take
+TEXT_LIFE, SLOW_TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 10.0, 2.1  # seconds that a text exchange may take
 MEDIA_LIFE = 4.5
 MEDIA_RTT, MOST_MEDIA_FACTOR = 0.07, 2.5  # seconds for which MEDIA_SIZE was chosen, and how much more there may be
 SLOW_RTT = 0.25  # seconds from which a dozen round trips need more than TEXT_LIFE to be safe from a single loss
@@ -34,14 +34,15 @@ MEDIA_SIZE, LEAST_MEDIA = 160_000, 80_000  # bytes; more than the largest scored
 LIKE_AT_ONCE = 3  # TLS connections of one SNI and fingerprint open at once
 
 
-Length = Literal["full", "short", "brief"]
-"""Of a round of calls: as a call must be heard for `working`; half of that; and as little as shows losses, with fewer
-calls."""
+Length = Literal["full", "short", "brief", "sample"]
+"""Of a round of calls: as a call must be heard for `working`; half of that; as little as shows losses, with fewer
+calls; and all that a quick session of many cells has time for."""
 
 CALLS: Mapping[Length, tuple[float, tuple[float, ...]]] = {
     "full": (CALL_SECONDS, CALL_CHECKPOINTS),
     "short": (SHORT_CALL_SECONDS, SHORT_CALL_CHECKPOINTS),
     "brief": (BRIEF_CALL_SECONDS, BRIEF_CALL_CHECKPOINTS),
+    "sample": (3.0, (1.0, 3.0)),
 }
 
 T = TypeVar("T")

@@ -24,13 +24,10 @@ from ringback.trial.seam import Answer, Ask, Command, Event, Flow
 from ringback.trial.terms import Result, Settings
 from ringback.verdict.weights import thresholds
 
-__all__ = ["ALPHA", "CALL_KBPS", "MOST_SERIES", "Result", "Session", "Settings", "render"]
+__all__ = ["ALPHA", "CALL_KBPS", "MOST_SERIES", "Result", "Session", "Settings", "most_series", "render"]
 
 CALL_KBPS = 35.0  # one call, one direction, IP: the largest of the catalogue's (Telegram's 200 B every 60 ms)
 MOST_SERIES = {"voice": 4, "text": 4, "media": 3, "outer": 2}
-QUICK_SERIES = {"voice": 2}
-"""In a quick session; other functions have one."""
-QUICK_CALLS = 1  # cells of calls from which a quick session hears none of them in full: there is no time
 ALPHA = 0.001
 
 
@@ -77,12 +74,13 @@ class Session:
         outer = [Cell(vpn, "outer", path=path) for path, vpn in settings.outer.items()]
         cells = cells_of(self._catalogue, settings.apps, settings.functions, settings.paths, settings.route)
         cells = [c for c in cells if c.direction is None or c.direction in settings.directions]
+        self._call_cells = sum(cell.function in ("voice", "outer") for cell in [*outer, *cells])
         bars = thresholds([repr(cell) for cell in [*outer, *cells]], ALPHA)
         for cell in [*outer, *cells]:
             plans = form_plans(
                 self._catalogue, cell, settings.replay is not None and settings.replay_app in (None, cell.app)
             )
-            most = MOST_SERIES[cell.function] if settings.mode == "default" else QUICK_SERIES.get(cell.function, 1)
+            most = most_series(settings.mode, cell.function, self._call_cells)
             self._trials.append(CellTrial(cell, plans, bars[repr(cell)], most))
 
     # -- Desk -----------------------------------------------------------------------------------------------------
@@ -348,10 +346,9 @@ class Session:
         return False
 
     def _length(self, trial: CellTrial) -> Length:
-        """Of the next round's calls. A quick session of several apps has no time to hear calls in full."""
-        calls = sum(t.cell.function in ("voice", "outer") for t in self._trials)
-        if self._settings.mode == "quick" and calls > QUICK_CALLS:
-            return "brief"
+        """Of the next round's calls. A quick session of several cells of calls has no time to hear any in full."""
+        if self._settings.mode == "quick" and most_series("quick", "voice", self._call_cells) == 1:
+            return "sample"
         return trial.next_length
 
     def _series(self, trial: CellTrial, lane: str, now: float) -> list[Command]:
@@ -400,6 +397,13 @@ class Session:
             locating=self._locating.rounds if self._locating else [],
             located=self._locating.found if self._locating else [],
         )
+
+
+def most_series(mode: Literal["default", "quick"], function: str, call_cells: int) -> int:
+    """How often a cell's forms run at most. A quick session has a second round for calls if it has one cell of them."""
+    if mode == "default":
+        return MOST_SERIES[function]
+    return 2 if function == "voice" and call_cells == 1 else 1
 
 
 def render(spec: ExchangeSpec, seed: bytes, replays: Sequence[bytes], catalogue: Catalogue) -> Script:
