@@ -22,6 +22,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.exceptions import ClientException, HTTPException
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath
 
 from ringback.collect import scrub, unpacking
 from ringback.collect.intake import Busy, Intake
@@ -131,7 +132,7 @@ def routes(
             in_hand -= size
 
     @get("/v1/reports/{id:str}", sync_to_thread=True)
-    def report(id: str) -> Response[bytes]:
+    def report(id: FromPath[str]) -> Response[bytes]:
         """A report with its raw outcomes, where its sender chose to publish it."""
         found = published.get(id)
         if found is None:

@@ -1,0 +1,59 @@
+"""Collectors as processes of their own, one after the other, each forked from a program that has loaded everything:
+`python -m tests.collect.alone FOLDER PORT`.
+
+Told by lines on standard input: `start [MOST_FILE_BYTES]` is answered by the collector with its process id once it
+listens, `wait` with its return code once it has ended.
+"""
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+
+from ringback.collect.api import Allowance
+from ringback.collect.collector import collecting
+from ringback.peer.http import mounted
+from ringback.peer.serving import listening
+from ringback.store import Lake
+
+
+async def main(folder: Path, port: int) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    generous = Allowance(1e6, 1e6)
+    lake = Lake(folder / "lake").extend
+    async with (
+        collecting(folder, lake, allowance=generous, every=0.2) as handlers,
+        listening(mounted(handlers), "127.0.0.1", port),
+    ):
+        print(os.getpid(), flush=True)
+        await stop.wait()
+
+
+def child(folder: Path, port: int, limits: list[str]) -> int:
+    for limit in limits:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+    asyncio.run(main(folder, port))
+    return 0
+
+
+if __name__ == "__main__":
+    running = 0
+    for line in sys.stdin:
+        word, *rest = line.split()
+        if word == "start":
+            running = os.fork()
+            if not running:
+                status = 1
+                try:
+                    status = child(Path(sys.argv[1]), int(sys.argv[2]), rest)
+                finally:
+                    os._exit(status)
+        else:
+            print(os.waitstatus_to_exitcode(os.waitpid(running, 0)[1]), flush=True)
+            running = 0
+    if running:
+        os.kill(running, signal.SIGKILL)
+        os.waitpid(running, 0)
