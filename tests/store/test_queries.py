@@ -8,13 +8,15 @@ from typing import Any
 
 import ibis
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringback.errors import BadInput
 from ringback.record import CellCount
 from ringback.store import Lake, Reading, Selection, check, queries, schema, summaries
 from tests.store.observations import seen
+
+pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table")  # ibis 12's own call of DuckDB 2
 
 SEVERAL = [
     seen(0, pseudonym="a", status="restricted", failed=1),
@@ -134,6 +136,7 @@ def test_throttled_is_computed_from_the_raw_speeds(tmp_path: Path) -> None:
     assert sum(row["throttled"] for row in looser) == 2
 
 
+@settings(max_examples=20)
 @given(
     st.lists(
         st.tuples(

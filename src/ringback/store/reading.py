@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+import ibis
 import msgspec
 
 from ringback.record import CellCount, Observation, Point
@@ -36,10 +37,9 @@ class Reading:
         queries.known(by)
         dimensions = summaries.fitting(by, selection)
         if dimensions is None:
-            summed = queries.summary(queries.selected(self.table, selection), by)
+            summed = ibis.memtable(queries.summary(queries.selected(self.table, selection), by).to_pyarrow())
         else:
             summed = queries.selected_sums(summaries.kept(self.lake, dimensions), selection)
-        summed = summed.cache() if clustered and dimensions is None else summed
         found: dict[tuple[object, ...], Counter[tuple[int, int]]] = defaultdict(Counter)
         for row in _rows(queries.clusters(summed, by)) if clustered else ():
             found[_key(row, by)][row["restricted"], row["decided"]] += row["times"]
