@@ -6,7 +6,7 @@ Source: "Russia Twitter Throttle Dataset" by Andrey Viktorov and Leonid Evdokimo
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ringback.evidence.cells import Graded, Key
@@ -45,8 +45,8 @@ def march(data: Path) -> Iterator[Test]:
                     asn, test, control = int(row["asn"]), float(row["test_result"]), float(row["control_result"])
                 except ValueError:  # no network, or a test that gave no number
                     continue
-                at = datetime.strptime(row["datetime_rounded"], "%Y-%m-%d %H:%M:%S %Z")
-                seconds = (at - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001, both UTC
+                at = datetime.fromisoformat(row["datetime_rounded"].removesuffix(" UTC")).replace(tzinfo=UTC)
+                seconds = at.timestamp()
                 yield Test(seconds, row["anonymized_ip"], asn, row["as_country"], row["version"], test, control)
 
 

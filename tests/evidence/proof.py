@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ringback.evidence.cells import DAY, HOUR, Graded, Key
-from ringback.evidence.detector import SETTINGS, Settings
+from ringback.evidence.detector import SETTINGS, Guard, Settings
 from ringback.evidence.events import events
 from tests.evidence.hourly_cusum import changes, spans
 from tests.evidence.worlds import DAYS, KINDS, NULLS, START, Ban, Kind, Noise, history
@@ -23,7 +23,10 @@ Span = tuple[float, float | None, float]  # onset or where it is first known, en
 Detector = Callable[[dict[Key, list[Graded]]], list[Span]]
 
 
-def companions(rng: np.random.Generator, noise: Noise = Noise(), many: int = 3) -> dict[Key, list[Graded]]:
+PLAIN = Noise()
+
+
+def companions(rng: np.random.Generator, noise: Noise = PLAIN, many: int = 3) -> dict[Key, list[Graded]]:
     """Other networks of the country, unrestricted."""
     return {
         Key("telegram", "text", 64500 + i): history(rng, float(rng.choice([6, 20, 60])), noise) for i in range(many)
@@ -107,6 +110,24 @@ def years(seeds: range, rates: int = 3) -> float:
     return len(NULLS) * len(seeds) * rates * DAYS / 365
 
 
+def quick(run_length_years: float) -> Detector:
+    """The detector with a threshold of its own; one source may still lie."""
+
+    def run(country: dict[Key, list[Graded]]) -> list[Span]:
+        return ours(country, Settings(run_length_years=run_length_years, guard=Guard(forged=0.0)))
+
+    return run
+
+
+def tuned_run_length(seeds: range) -> float:
+    """The least stated run length (years) at which false alarms still keep to one a year in a country of four networks:
+    the statement is a bound that holds for every law, and these histories are kinder than that."""
+    for stated in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3):
+        if false_alarms({"ours": quick(stated)}, seeds)["ours"] <= years(seeds) / 4 * SETTINGS.run_length_years:
+            return stated
+    return 1.0
+
+
 def tuned_height(seeds: range) -> float:
     """The least h of the CUSUM whose false alarms keep to one a year in a country of four networks."""
     allowed = years(seeds) / 4 * SETTINGS.run_length_years
@@ -145,7 +166,14 @@ def forged(share: float, seeds: range, rate: float = 30, sources: int = 40) -> d
 def main(seeds: int) -> None:
     say = lambda **row: print(json.dumps(row), flush=True)  # noqa: E731
     h = tuned_height(range(8))
-    detectors: dict[str, Detector] = {"ringback": ours, f"cusum h={h}": cusum(h), "cusum h=7": cusum(7.0)}
+    stated = tuned_run_length(range(3))
+    say(table="tuned", h=h, run_length_years=stated)
+    detectors: dict[str, Detector] = {
+        "ringback": ours,
+        "ringback, tuned": quick(stated),
+        f"cusum h={h}": cusum(h),
+        "cusum h=7": cusum(7.0),
+    }
     chosen = range(TUNED, TUNED + seeds)
     for kind in KINDS:
         for name, score in bans(detectors, kind, (6, 20, 60), chosen).items():

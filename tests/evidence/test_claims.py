@@ -1,0 +1,156 @@
+"""Statements against measurements: answered only when the interval is on one side, and otherwise what is missing."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from ringback.errors import BadInput
+from ringback.evidence.cells import Count, Key
+from ringback.evidence.claims import Claim, Condition, Verdicts, answer, claims, timeline
+from ringback.evidence.contrasts import between, preference_gap
+from ringback.evidence.prevalence import prevalence
+
+NOON = 1_755_086_400.0  # 13 August 2025, 12:00 UTC
+LEDGER = {claim.id: claim for claim in claims()}
+
+
+def verdicts(
+    app: str, function: str, restricted: float, region: str = "RU-MOW", first: int = 0, **more: object
+) -> list[Verdicts]:
+    """Twenty participants on each of five networks, the first `restricted` share of them restricted."""
+    return [
+        Verdicts(
+            Key(app, function, 64500 + first + net, region),
+            NOON,
+            f"p{i}",
+            "restricted" if i < 20 * restricted else "working",
+            **more,
+        )  # type: ignore[arg-type]
+        for net in range(5)
+        for i in range(20)
+    ]
+
+
+def test_every_statement_keeps_who_date_source_and_mark() -> None:
+    assert len(LEDGER) == 33
+    for claim in LEDGER.values():
+        assert claim.who
+        assert claim.statement
+        assert claim.source
+        assert isinstance(claim.date, date)
+        assert claim.mark in {"article", "article+found", "found", "memory"}
+    assert [event.date for event in timeline()] == sorted(event.date for event in timeline())
+
+
+def test_without_data_every_claim_is_untested_and_says_what_is_missing() -> None:
+    answers = [answer(claim, []) for claim in LEDGER.values()]
+    assert {one.answer for one in answers} == {"untested"}
+    assert all(one.missing for one in answers)
+
+
+def test_partial_restriction_of_calls_supports_c01() -> None:
+    found = answer(LEDGER["C01"], verdicts("whatsapp", "voice", 0.6) + verdicts("telegram", "voice", 0.4))
+    assert found.answer == "supported"
+    assert found.interval is not None
+    assert 0.02 < found.interval[0] < found.interval[1] < 0.98
+
+
+def test_one_app_alone_leaves_c01_untested() -> None:
+    found = answer(LEDGER["C01"], verdicts("whatsapp", "voice", 0.6))
+    assert found.answer == "untested"
+    assert "telegram/voice" in (found.missing or "")
+
+
+def test_calls_that_work_everywhere_contradict_c01() -> None:
+    assert (
+        answer(LEDGER["C01"], verdicts("whatsapp", "voice", 0) * 5 + verdicts("telegram", "voice", 0)).answer
+        != "supported"
+    )
+    many = [v for k in range(6) for v in verdicts("whatsapp", "voice", 0, first=10 * k)]
+    assert answer(LEDGER["C01"], many).answer == "contradicted"
+
+
+def test_restricted_text_contradicts_that_nothing_but_calls_is_restricted() -> None:
+    calls = verdicts("whatsapp", "voice", 0.8) + verdicts("telegram", "voice", 0.8)
+    found = answer(LEDGER["C02"], calls + verdicts("whatsapp", "text", 0.7))
+    assert found.answer == "contradicted"
+
+
+def test_undecided_verdicts_are_no_evidence() -> None:
+    undecided = [Verdicts(v.key, v.at, v.cluster, "insufficient") for v in verdicts("whatsapp", "voice", 0.6)]
+    assert answer(LEDGER["C09"], undecided).answer == "untested"
+
+
+def test_other_days_do_not_count() -> None:
+    later = [Verdicts(v.key, v.at + 30 * 86400, v.cluster, v.status) for v in verdicts("whatsapp", "voice", 0.6)]
+    assert answer(LEDGER["C09"], later).answer == "untested"
+
+
+def test_moscow_against_the_rest() -> None:
+    here = verdicts("whatsapp", "voice", 0.9)
+    assert answer(LEDGER["C05"], here + verdicts("whatsapp", "voice", 0.1, "RU-PRI", 50)).answer == "supported"
+    assert (
+        answer(
+            LEDGER["C05"], verdicts("whatsapp", "voice", 0.1) + verdicts("whatsapp", "voice", 0.9, "RU-PRI", 50)
+        ).answer
+        == "contradicted"
+    )
+    assert answer(LEDGER["C05"], here).answer == "untested"
+
+
+@pytest.mark.parametrize(("works", "said"), [(True, "supported"), (False, "contradicted"), (None, "untested")])
+def test_a_tunnel_gets_around_it_or_does_not(works: bool | None, said: str) -> None:
+    sessions = [v for app in ("whatsapp", "telegram") for v in verdicts(app, "voice", 1.0, bypassed=works)]
+    assert answer(LEDGER["C03"], sessions).answer == said
+
+
+def test_how_calls_are_restricted() -> None:
+    degraded = [v for app in ("whatsapp", "telegram") for v in verdicts(app, "voice", 1.0, mechanism="loss")]
+    refused = [v for app in ("whatsapp", "telegram") for v in verdicts(app, "voice", 1.0, mechanism="reset")]
+    assert answer(LEDGER["C10"], degraded).answer == "supported"
+    assert answer(LEDGER["C10"], refused).answer == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [({"kind": "mood"}, "kind must be"), ({"abov": 1}, "unknown key"), ({"above": None}, "needs `above` or `below`")],
+)
+def test_a_misspelt_predicate_is_refused_with_its_place(change: dict[str, object], what: str) -> None:
+    condition: dict[str, object] = {"kind": "share", "app": "whatsapp", "function": "voice", "above": 0.1} | change
+    if condition["above"] is None:
+        del condition["above"]
+    row = {"id": "X1", "date": date(2025, 8, 13), "who": "w", "statement": "s", "source": "s", "mark": "found"}
+    with pytest.raises(BadInput, match=what) as refused:
+        claims({"claim": [row | {"conditions": [condition]}]})
+    assert "X1" in str(refused.value)
+
+
+def test_a_region_is_compared_with_another() -> None:
+    cells = prevalence([Count(i, tuple((float(j < (16 if i < 4 else 2)), 1.0) for j in range(20))) for i in range(8)])
+    posteriors = [cell.posterior for cell in cells if cell.posterior is not None]
+    rng = np.random.default_rng(1)
+    found = between(posteriors[:4], posteriors[4:], rng)
+    assert found.settled
+    assert found.value == pytest.approx(0.7, abs=0.15)
+    assert not between(posteriors[:2], posteriors[2:4], rng).settled
+    assert between([], posteriors, rng).value is None
+
+
+def test_the_preference_gap_is_withheld_while_the_comparators_wire_is_unverified() -> None:
+    cells = prevalence([Count(i, tuple((float(j < 18 * (i % 2)), 1.0) for j in range(20))) for i in range(8)])
+    posterior = [cell.posterior for cell in cells if cell.posterior is not None]
+    free, blocked = dict(enumerate(posterior[::2])), dict(enumerate(posterior[1::2]))
+    rng = np.random.default_rng(1)
+    assert preference_gap(free, blocked, rng, verified=False).withheld == "the comparator's wire is unverified"
+    gap = preference_gap(free, blocked, rng, verified=True)
+    assert gap.value is not None
+    assert gap.value > 0.6
+    assert preference_gap(free, {}, rng, verified=True).value is None
+
+
+def test_a_claim_of_events_counts_networks_with_an_onset_in_its_days() -> None:
+    claim = Claim("X", date(2026, 3, 20), "w", "s", "s", "found", (Condition("event", "telegram", "text", above=0.1),))
+    watched = [Key("telegram", "text", asn) for asn in range(40)]
+    assert answer(claim, [], [], watched).answer == "contradicted"
+    assert answer(claim, [], [], watched[:2]).answer == "untested"

@@ -1,0 +1,149 @@
+"""Onset, windows and end on simulated histories; what makes an event, and what never does."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ringback.evidence.cells import DAY, HOUR, Graded, Key
+from ringback.evidence.events import Event, History, events
+from tests.evidence.proof import PLAIN, TUNED, WATCHED, bans, companions, cusum, false_alarms, forged, ours
+from tests.evidence.worlds import KINDS, NULLS, START, Ban, Noise, always, history, hours
+
+
+def judged(ban: Ban | None, noise: Noise = PLAIN, rate: float = 30, seed: int = 5) -> tuple[History, list[Graded]]:
+    rng = np.random.default_rng([TUNED + seed, 3])
+    country = companions(rng) | {WATCHED: history(rng, rate, noise, ban)}
+    return events(country)[WATCHED], country[WATCHED]
+
+
+def only_event(found: History) -> Event:
+    assert [event.kind for event in found.events] == ["event"]
+    return found.events[0]
+
+
+def test_an_unbroken_ban_is_one_event_with_its_onset_and_end() -> None:
+    event = only_event(judged(Ban(20, 30, always))[0])
+    assert event.onset is not None
+    assert event.end is not None
+    assert event.onset == pytest.approx(START + 20 * DAY, abs=6 * HOUR)
+    assert event.end == pytest.approx(START + 30 * DAY, abs=6 * HOUR)
+    assert event.onset_interval is not None
+    assert event.onset_interval[0] < START + 20 * DAY <= event.onset_interval[1]
+    assert event.schedule is None
+
+
+def test_bans_by_weekday_mornings_are_one_event_with_windows() -> None:
+    event = only_event(judged(Ban(14, 28, hours((4, 9), days=(0, 1, 2, 3, 4))), rate=60)[0])
+    assert len(event.windows) >= 8
+    assert event.schedule is not None
+    assert event.schedule.days == "weekdays"
+    assert {5, 6, 7} <= set(event.schedule.hours) <= {3, 4, 5, 6, 7, 8, 9}
+
+
+def test_what_was_under_way_at_the_start_has_no_onset() -> None:
+    event = only_event(judged(Ban(-1, 25, always))[0])
+    assert event.onset is None
+    assert event.onset_interval is None
+    assert event.end is not None
+
+
+def test_what_still_lasts_has_no_end() -> None:
+    event = only_event(judged(Ban(30, 99, always))[0])
+    assert event.onset is not None
+    assert event.end is None
+
+
+def test_a_new_probe_version_makes_no_event_by_itself() -> None:
+    found, own = judged(None, Noise(upgrade=20))
+    assert found.events == ()
+    same = [replace(one, instrument="1") for one in own]  # the same scores, were they the network's doing
+    rng = np.random.default_rng(3)
+    assert events(companions(rng) | {WATCHED: same})[WATCHED].events
+
+
+def test_a_version_that_only_one_network_runs_and_that_always_fails_makes_none_either() -> None:
+    rng = np.random.default_rng(4)
+    own = [
+        replace(one, failed=one.attempted, instrument="new") if one.at > START + 20 * DAY else one
+        for one in history(rng, 30)
+    ]
+    assert events(companions(rng) | {WATCHED: own})[WATCHED].events == ()
+
+
+def test_a_collapse_of_reports_is_no_event_but_strengthens_one() -> None:
+    assert judged(None, Noise(collapse=22))[0].events == ()
+    event = only_event(judged(Ban(20, 32, always, silenced=0.85), rate=40)[0])
+    assert event.volume.collapsed
+    assert event.volume.seen < event.volume.usual / 3
+
+
+def test_late_reports_complete_an_event_and_their_order_does_not_matter() -> None:
+    rng = np.random.default_rng(6)
+    others, own = companions(rng), history(rng, 30, Noise(), Ban(20, 30, always))
+    in_time = [one for i, one in enumerate(own) if i % 3]
+    early = events(others | {WATCHED: in_time})[WATCHED].events[0]
+    late = events(others | {WATCHED: in_time + [one for i, one in enumerate(own) if not i % 3]})[WATCHED].events[0]
+    assert late.n > early.n
+    assert (late.onset, late.end) == pytest.approx((early.onset, early.end), abs=6 * HOUR)
+    assert events(others | {WATCHED: own[::-1]})[WATCHED].events[0] == late
+
+
+def test_few_measurements_are_insufficient_and_not_quiet() -> None:
+    assert judged(None, rate=0.6)[0].status == "insufficient"
+    assert judged(None, rate=30)[0].status == "quiet"
+
+
+def test_two_sources_alone_raise_a_suspicion_at_most() -> None:
+    found, _ = judged(Ban(20, 40, always), Noise(clusters=2))
+    assert {event.kind for event in found.events} <= {"suspicion"}
+
+
+def test_more_networks_watched_need_more_evidence_each() -> None:
+    rng = np.random.default_rng(8)
+    own = history(rng, 10, Noise(), Ban(20, 40, always))
+    few = events({WATCHED: own} | companions(rng))[WATCHED].events[0]
+    many = events({WATCHED: own} | companions(rng, many=60))[WATCHED].events[0]
+    assert many.alarmed_at >= few.alarmed_at
+    assert many.e_value > few.e_value
+
+
+def test_apps_are_judged_apart() -> None:
+    rng = np.random.default_rng(9)
+    voice = {
+        replace(key, function="voice"): [replace(o, failed=o.attempted) for o in own]
+        for key, own in companions(rng).items()
+    }
+    found = events(companions(rng) | voice | {WATCHED: history(rng, 30)})
+    assert found[WATCHED].status == "quiet"
+    assert isinstance(next(iter(voice)), Key)
+
+
+def test_a_seeded_slice_of_the_proof() -> None:
+    unbroken = KINDS[0]
+    scores = bans({"ours": ours, "cusum": cusum(7.0)}, unbroken, (20,), range(TUNED, TUNED + 3))
+    assert (scores["ours"].found, scores["ours"].false, scores["ours"].split) == (3, 0, 0)
+    assert np.median(scores["ours"].onset_h) < np.median(scores["cusum"].onset_h)
+    windows = bans({"ours": ours, "cusum": cusum(1.5)}, KINDS[2], (60,), range(TUNED, TUNED + 2))
+    assert windows["ours"].split == 0 < windows["cusum"].split
+
+
+def test_a_tenth_of_forged_sources_invents_nothing() -> None:
+    assert forged(0.1, range(TUNED, TUNED + 3)) == {"share": 0.1, "invented": 0.0, "hidden": 0.0}
+
+
+@pytest.mark.validate
+def test_hostile_but_unrestricted_networks_keep_the_stated_run_length() -> None:
+    seeds = range(TUNED, TUNED + 40)
+    years = len(NULLS) * len(seeds) * 3 * 45 / 365
+    assert false_alarms({"ours": ours}, seeds)["ours"] <= years / 4 + 2 * (years / 4) ** 0.5
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_bans_are_found_once_where_there_are_reports_enough(kind: object) -> None:
+    scores = bans({"ours": ours}, kind, (60,), range(TUNED, TUNED + 20))["ours"]  # type: ignore[arg-type]
+    assert scores.found >= 18
+    assert scores.false <= 1
+    assert scores.split <= 2
+    assert np.median(scores.onset_h) < 6
