@@ -47,7 +47,7 @@ def result() -> Result:
 
 
 def test_a_report_is_for_its_owner_alone() -> None:
-    file = results.save(result(), session(), NORMAL, "1")
+    file, _ = results.save(result(), session(), NORMAL, "1")
     assert file.parent == folders.results_folder()
     assert mode(file) == 0o600
     assert mode(file.parent) == 0o700
@@ -56,7 +56,7 @@ def test_a_report_is_for_its_owner_alone() -> None:
 
 
 def test_a_report_holds_the_session_and_no_address_of_its_sender() -> None:
-    file = results.save(result(), session(), NORMAL, "1", ["another"])
+    file, _ = results.save(result(), session(), NORMAL, "1", ["another"])
     assert HOME_ROUTER not in file.read_text()
     kept = msgspec.json.decode(file.read_bytes(), type=Report)
     assert len(kept.measurements) == 16

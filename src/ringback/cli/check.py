@@ -24,6 +24,10 @@ def check(
     yes: bool = False,
     json: bool = False,
     out: Path | None = None,
+    upload: bool = False,
+    open: bool = False,
+    asn: int | None = None,
+    region: str | None = None,
     fail_on: FailOn | None = None,
     lang: Language | None = None,
 ) -> Exit:
@@ -65,6 +69,15 @@ def check(
         One JSON record a line on standard output; words go to standard error.
     out
         Write the same records to this file, readable by you alone.
+    upload
+        Send the result to the server named by --server, which adds it to its observatory: verdicts, no raw outcomes.
+        What can't be sent now is kept and sent after the next measurement.
+    open
+        Send it with its raw outcomes, for anybody to read. They hold no address of yours.
+    asn
+        The number of your network (AS), if you know it and want it told instead of being looked up by your address.
+    region
+        Where you are, as ISO 3166-2, for example RU-MOW, likewise.
     fail_on
         interference: end with exit code 10 when any verdict is `restricted`.
     lang
@@ -84,4 +97,4 @@ def check(
         replay=replay,
         locate=locate,
     )
-    return run(asked, Answering(dry_run, yes, json, out, fail_on, lang))
+    return run(asked, Answering(dry_run, yes, json, out, fail_on, lang, upload or open, open, asn, region))

@@ -1,25 +1,33 @@
 """A check from consent to exit code."""
 
 import asyncio
+import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 from rich.text import Text
 
 from ringback import catalogue
-from ringback.cli import consent, dry_run, exits, folders, results, speech
+from ringback.cli import consent, dry_run, exits, folders, results, speech, upload
 from ringback.cli.exits import Exit, FailOn
 from ringback.cli.measuring import Checked, measure
 from ringback.cli.progress import progress
 from ringback.cli.request import Asked, CheckRequest, read_request
 from ringback.cli.tunnels import tunnels_in_use
+from ringback.errors import BadInput
 from ringback.words import Language, Phrases, load, table, tries_table
+
+REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 
 
 @dataclass(frozen=True)
 class Answering:
-    """How a check is to answer: the options of `ringback check` that are not about what is measured."""
+    """How a check is to answer: the options of `ringback check` that are not about what is measured.
+
+    upload: the result is sent; open: for all to read. asn, region: the participant's own word.
+    """
 
     dry_run: bool
     yes: bool
@@ -27,6 +35,10 @@ class Answering:
     out: Path | None
     fail_on: FailOn | None
     lang: Language | None
+    upload: bool = False
+    open: bool = False
+    asn: int | None = None
+    region: str | None = None
 
 
 def run(asked: Asked, how: Answering) -> Exit:
@@ -34,6 +46,7 @@ def run(asked: Asked, how: Answering) -> Exit:
     language = speech.language(how.lang)
     known = catalogue.load()
     request = read_request(known, asked)
+    _check_word(how, request)
     if how.dry_run:
         return _dry(request, known, how, language)
     agreed = consent.obtain(language, how.yes)
@@ -46,14 +59,42 @@ def run(asked: Asked, how: Answering) -> Exit:
         print(phrases.say("progress.tunnel", interfaces=", ".join(tunnels)), file=sys.stderr)
     with speech.Records(how.json, how.out) as records:
         with progress(phrases.say("progress.check")) as report:
-            checked = asyncio.run(measure(request, known, report))
+            checked = _by_own_word(asyncio.run(measure(request, known, report)), how)
         for record in (*checked.measurements, checked.network):
             records.write(record)
     _tell(checked, request, how.json, language, phrases)
     notes = ["a tunnel carried the default route"] if tunnels else []
-    saved = results.save(checked.result, checked.measurements, checked.network, agreed, notes)
+    saved, made = results.save(checked.result, checked.measurements, checked.network, agreed, notes)
     print(phrases.say("progress.saved", path=saved), file=sys.stderr)
-    return exits.of_measurements(checked.measurements, how.fail_on)
+    if how.upload and request.server is not None:
+        upload.put(request.server, upload.to_send(made, how.open))
+    return exits.foremost([exits.of_measurements(checked.measurements, how.fail_on), _sent(phrases)])
+
+
+def _check_word(how: Answering, request: CheckRequest) -> None:
+    if how.upload and request.server is None:
+        raise BadInput("needs a server to send to: give --server as well", "--open" if how.open else "--upload")
+    if how.asn is not None and not 0 < how.asn < 1 << 32:
+        raise BadInput("is a number from 1 to 4294967295", "--asn")
+    if how.region is not None and not REGION.fullmatch(how.region):
+        raise BadInput("is ISO 3166-2, for example RU-MOW, or a country's two letters", "--region")
+
+
+def _by_own_word(checked: Checked, how: Answering) -> Checked:
+    told = {name: value for name, value in (("asn", how.asn), ("region", how.region)) if value is not None}
+    return replace(checked, measurements=[msgspec.structs.replace(one, **told) for one in checked.measurements])
+
+
+def _sent(phrases: Phrases) -> Exit:
+    """Empties the outbox as far as it goes: also what an earlier check left."""
+    sent = upload.send()
+    if sent.taken:
+        print(phrases.say("progress.sent", n=phrases.number(sent.taken)), file=sys.stderr)
+    if sent.refused:
+        print(phrases.say("progress.refused", reason=sent.refusal), file=sys.stderr)
+    if sent.deferred:
+        print(phrases.say("progress.deferred", n=phrases.number(sent.deferred)), file=sys.stderr)
+    return Exit.DEFERRED if sent.deferred else Exit.VERDICT
 
 
 def _dry(request: CheckRequest, known: catalogue.Catalogue, how: Answering, language: Language) -> Exit:

@@ -87,12 +87,12 @@ def save(
     network: NetworkRecord,
     consent: str,
     notes: Sequence[str] = (),
-) -> Path:
-    """Writes the session's report; where it went. Raises Unavailable or OSError where it can't be."""
+) -> tuple[Path, Report]:
+    """Writes the session's report; where it went, and what it is. Raises Unavailable or OSError where it can't be."""
     folder = folders.make_private(folders.results_folder())
     folders.make_private(folders.data_folder())
     now = datetime.now(UTC)
     made = report(result, measurements, network, consent, pseudonym(folders.data_folder(), now.date()), notes)
     file = folder / f"{now.strftime('%Y%m%dT%H%M%SZ')}-{made.id[:8]}.json"
     folders.write_private(file, msgspec.json.encode(made))
-    return file
+    return file, made
