@@ -1,69 +1,155 @@
 """`ringback demo`: the emulated country, measured, and a partner on this machine to measure towards."""
 
 import asyncio
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.padding import Padding
+import msgspec
+from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from ringback.cli import speech
 from ringback.cli.exits import Exit
 from ringback.cli.folders import data_folder
-from ringback.record import Measurement
-from ringback.words import Language, load, summarise
+from ringback.cli.progress import progress
+from ringback.errors import BadInput, Unavailable
+from ringback.record import Measurement, NetworkRecord, Truth, Verdict
+from ringback.words import Language, Phrases, cell, load
+from ringback.words.naming import listed
+from ringback.words.table import STYLES
+
+if TYPE_CHECKING:
+    from ringback.flow import Replay
+    from ringback.lab.tour import Leg
 
 COUNTRY = "2025-08-13"
+REAL = "moscow-fixed"
+"""The network of that country which is shown between real kernels as well."""
+CAPTURES = "pcap/*whatsapp*call*"
 
 
 def demo(
     *, once: bool = False, country: Path | None = None, data: Path | None = None, lang: Language | None = None
 ) -> Exit:
-    """Show the main job without a network: an emulated country is measured, and each network's finding is told.
+    """Show the main job without a network: an emulated country is measured, and what was seen stands beside the truth.
 
-    One participant of each network is measured, in virtual time, towards the lab's own partner; nothing leaves this
-    machine. Then a real partner runs on this machine until Ctrl-C.
+    One participant of each network is measured in virtual time, towards the lab's own partner; of the country of 13
+    August 2025 one network also between real kernels, where this machine has network namespaces, and once more with a
+    captured call in place of synthetic ones, where there is a capture. Nothing leaves this machine, and it takes about
+    two minutes. Then a real partner runs on this machine until Ctrl-C.
 
     Parameters
     ----------
     once
         Only measure the country, then end: no server.
     country
-        Another scenario file. Default: the country of 13 August 2025.
+        Another scenario file, in virtual time alone. Default: the country of 13 August 2025.
     data
         The folder of the partner's key. Default: the user's data folder.
     lang
         Language of the words. Default: from the environment.
     """
     language = speech.language(lang)
-    scenario = str(country) if country is not None else COUNTRY
-    _show(scenario, language)
+    _show(country, load(language))
     if not once:
         asyncio.run(_partner(data if data is not None else data_folder(), language))
     return Exit.VERDICT
 
 
-def _show(scenario: str, language: Language) -> None:
-    import msgspec
-
-    from ringback.lab.run import run_sim
+def _show(country: Path | None, phrases: Phrases) -> None:
+    from ringback.lab import kernel_run
     from ringback.lab.scenario import load as load_scenario
+    from ringback.lab.tour import tour
 
-    phrases = load(language)
+    scenario = COUNTRY if country is None else str(country)
     loaded = load_scenario(scenario)
-    networks = tuple(msgspec.structs.replace(network, participants=1) for network in loaded.networks)
-    loaded = msgspec.structs.replace(loaded, networks=networks)
+    notes: list[str] = []
+    real, replay = None, None
+    if country is None:
+        refused = kernel_run.refused()
+        if refused is not None:
+            notes.append(phrases.say("demo.no-kernel", why=refused))
+        else:
+            real, replay = REAL, _captured()
+            if replay is None:
+                notes.append(phrases.say("demo.no-capture"))
+    with progress(phrases.say("demo.title")) as report:
+        legs = list(tour(loaded, real, replay, report))
     console = speech.console(json=False)
-    console.print(Text(phrases.say("demo.heading", name=loaded.name), style="bold"))
-    own: list[Measurement] = []
-    for row in run_sim(loaded):
-        if isinstance(row, Measurement):
-            own.append(row)
+    console.print(Text(phrases.say("demo.heading", name=loaded.name), style="bold"), Text())
+    console.print(_table(legs, phrases))
+    for note in [*notes, phrases.say("demo.more", scenario=scenario), phrases.say("demo.own")]:
+        console.print(Text(note))
+
+
+def _captured() -> "Replay | None":
+    """A real call of the first app, where the real captures are at hand."""
+    from ringback.capture.replays import replay_file
+
+    folder = Path(os.environ.get("RINGBACK_REALDATA") or Path.cwd().parent / "shared" / "data")
+    for file in sorted(folder.glob(CAPTURES)):
+        try:
+            return replay_file(file)
+        except (BadInput, Unavailable):  # a chat, or another app's call
             continue
-        told = summarise(own, row, language)
-        sentences = [told.head, told.also.get("restricted"), told.questions[-1][1]]
-        console.print(Text(), Text(row.network, style="bold"), Padding(" ".join(filter(None, sentences)), (0, 0, 0, 2)))
-        own = []
-    console.print(Text(), Text(phrases.say("demo.more", scenario=scenario)))
+    return None
+
+
+def _table(legs: "Sequence[Leg]", phrases: Phrases) -> Group:
+    """A heading for each network, and a row for what was seen alike on it."""
+    parts: list[RenderableType] = [_grid(phrases, head=True)]
+    for leg in legs:
+        network = next(row for row in leg.rows if isinstance(row, NetworkRecord))
+        alike: dict[tuple[str, str], list[Measurement]] = {}
+        for row in leg.rows:
+            if isinstance(row, Measurement):
+                alike.setdefault((_seen(row, network, phrases), _truth(row, network, phrases)), []).append(row)
+        grid = _grid(phrases, head=False)
+        for (seen, truth), group in alike.items():
+            style = STYLES[group[0].verdict.status]
+            grid.add_row(listed(group, phrases), Text(seen, style=style), truth, _cost(group, phrases))
+        parts += [Text(phrases.say(f"demo.{leg.world}", network=leg.network), style="bold"), grid, Text()]
+    return Group(*parts)
+
+
+def _grid(phrases: Phrases, head: bool) -> Table:
+    """All as wide, so that they read as one table."""
+    grid = Table(
+        box=None, padding=(0, 2, 0, 0), pad_edge=False, expand=True, show_header=head, header_style="underline"
+    )
+    for column, ratio in (("what", 3), ("seen", 4), ("truth", 3), ("cost", 2)):
+        grid.add_column(phrases.say(f"demo.{column}"), ratio=ratio)
+    return grid
+
+
+def _seen(measurement: Measurement, network: NetworkRecord, phrases: Phrases) -> str:
+    """The cell's words, for what works without how far it was seen to, so that rows can be told together."""
+    verdict = msgspec.structs.replace(measurement.verdict, clear_to=None)
+    words = cell(msgspec.structs.replace(measurement, verdict=verdict), phrases, network)
+    if not verdict.bypassed_by:
+        return words
+    return f"{words}; {phrases.say('demo.around', paths=', '.join(verdict.bypassed_by))}"
+
+
+def _truth(measurement: Measurement, network: NetworkRecord, phrases: Phrases) -> str:
+    """The same words for what the scenario makes true."""
+    truth = measurement.truth
+    assert isinstance(truth, Truth), "the lab's measurements have it"
+    if truth.status == "working":
+        return phrases.say("demo.free")
+    numbers = ("after_packets", "after_bytes", "rate_kbps", "loss", "delay_ms", "mechanism", "trigger", "status")
+    verdict = Verdict(scope="peer", basis="randomised", **{name: getattr(truth, name) for name in numbers})
+    return cell(msgspec.structs.replace(measurement, verdict=verdict), phrases, network)
+
+
+def _cost(group: Sequence[Measurement], phrases: Phrases) -> str:
+    """Bytes add up; seconds do not, for much is measured side by side."""
+    seconds = phrases.rough(max(each.cost.seconds for each in group))
+    size = phrases.amount(sum(each.cost.bytes for each in group))
+    return phrases.say("demo.price" if len(group) == 1 else "demo.price-each", seconds=seconds, bytes=size)
 
 
 async def _partner(folder: Path, language: Language) -> None:

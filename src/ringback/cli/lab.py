@@ -1,7 +1,7 @@
 """`ringback lab`: the emulated country, its scenarios, and what Ringback says of them beside the truth."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -50,7 +50,7 @@ def run(
     scenario: str,
     /,
     *,
-    net: Literal["sim"] = "sim",
+    net: Literal["sim", "namespaces"] = "sim",
     seed: int | None = None,
     replay: Path | None = None,
     locate: bool = False,
@@ -59,16 +59,17 @@ def run(
     fail_on: FailOn | None = None,
     lang: Language | None = None,
 ) -> Exit:
-    """Run a scenario in virtual time: every participant's measurements, each with its truth.
+    """Run a scenario: every participant's measurements, each with its truth.
 
-    The same scenario and seed give the same records. Ctrl-C keeps the records printed so far.
+    In virtual time the same scenario and seed give the same records. Ctrl-C keeps the records printed so far.
 
     Parameters
     ----------
     scenario
         The name of a scenario that comes along (`ringback lab list`), or a path.
     net
-        Where it runs: sim, the simulator in virtual time.
+        Where it runs: sim, the simulator in virtual time; namespaces, real kernels with the operator between them, in
+        real time (minutes), two participants at once. Where a machine has no namespaces it says so and takes sim.
     seed
         Fixes every random choice. Default: the scenario's own.
     replay
@@ -84,19 +85,18 @@ def run(
     lang
         Language of the words. Default: from the environment.
     """
-    from ringback.lab.run import run_sim
     from ringback.lab.scenario import load as load_scenario
 
     language = speech.language(lang)
     loaded = load_scenario(scenario)
     call = None if replay is None else _call(replay, loaded.apps)
+    world = _world(net, language)
     title = load(language).say("progress.lab", scenario=loaded.name)
     seen: list[Measurement] = []
     with speech.Records(json, out) as records, progress(title) as report:
         try:
-            for measurements, network in _participants(
-                run_sim(loaded, seed=seed, progress=report, replay=call, locate=locate), records, seen
-            ):
+            rows = world(loaded, seed=seed, progress=report, replay=call, locate=locate)
+            for measurements, network in _participants(rows, records, seen):
                 _tell(measurements, network, json, language)
         except KeyboardInterrupt:
             print(load(language).say("progress.interrupted"), file=sys.stderr)
@@ -114,6 +114,22 @@ def _call(file: Path, apps: Sequence[str]) -> "Replay":
         except BadInput as error:
             refusals.append(error)
     raise refusals[0]
+
+
+def _world(
+    net: Literal["sim", "namespaces"], language: Language
+) -> Callable[..., Iterator[Measurement | NetworkRecord]]:
+    """What runs it. Where namespaces are refused that is virtual time, and a line says what this leaves out."""
+    from ringback.lab.run import run_sim
+
+    if net == "sim":
+        return run_sim
+    from ringback.lab.kernel_run import refused, run_namespaces
+
+    if (why := refused()) is None:
+        return run_namespaces
+    print(load(language).say("progress.no-kernels", why=why), file=sys.stderr)
+    return run_sim
 
 
 def _participants(

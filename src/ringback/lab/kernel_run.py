@@ -48,14 +48,17 @@ def run_namespaces(
     if (problem := refused()) is not None:
         raise problem
     pieces = [
-        (f"{place.network.name} #{place.participant}", partial(_measured, place, replay, locate, mode))
+        (f"{place.network.name} #{place.participant}", partial(measured, place, replay, locate=locate, mode=mode))
         for place in places(scenario, scenario.seed if seed is None else seed)
     ]
-    for measured in side_by_side(pieces, parallel, progress):
-        yield from measured
+    for done in side_by_side(pieces, parallel, progress):
+        yield from done
 
 
-def _measured(place: Place, replay: Replay | None, locate: bool, mode: Mode, progress: Progress) -> list[Row]:
+def measured(
+    place: Place, replay: Replay | None, progress: Progress, *, locate: bool = False, mode: Mode = "default"
+) -> list[Row]:
+    """One participant's rows, in a country of its own. Call it where no other threads run."""
     return list(rows(place, between_kernels(place, progress, replay, locate, mode)))
 
 

@@ -16,13 +16,11 @@ Progress = Callable[[str, int, int], None]
 Work = Callable[[Progress], T]
 
 
-def side_by_side(
-    pieces: Sequence[tuple[str, Work[T]]], parallel: int, progress: Progress | None = None, niceness: int = 0
-) -> Iterator[T]:
+def side_by_side(pieces: Sequence[tuple[str, Work[T]]], parallel: int, progress: Progress | None = None) -> Iterator[T]:
     """What each (name, work) returns, pickled, in their order; so many as `parallel` are at work at a time.
 
     Work is handed a progress of its own; `progress` hears the sum. All processes end when this does or is closed,
-    also when our own is killed. niceness: how much they stand back for others. Raises what work raises.
+    also when our own is killed. Raises what work raises.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -34,7 +32,7 @@ def side_by_side(
         for number in range(len(pieces)):
             while number not in results:
                 while begun < len(pieces) and len(running) < parallel:
-                    running[begun] = _start(*pieces[begun], begun, writing, niceness)
+                    running[begun] = _start(*pieces[begun], begun, writing)
                     begun += 1
                 by_pipe = {child.fileno(): which for which, child in running.items()}
                 ready = select.select([reading, *by_pipe], (), ())[0]
@@ -53,17 +51,14 @@ def side_by_side(
         os.close(writing)
 
 
-def _start(name: str, work: Work[T], number: int, writing: int, niceness: int) -> Child:
+def _start(name: str, work: Work[T], number: int, writing: int) -> Child:
     def step(_: str, done: int, of: int) -> None:
         try:
             os.write(writing, STEP.pack(number, done, of))
         except OSError:  # nobody listens any more, or not now: the next one says more
             return
 
-    def stand_back() -> None:
-        os.nice(niceness)
-
-    return launch(name, lambda _: work(step), stand_back)
+    return launch(name, lambda _: work(step), lambda: None)
 
 
 def _tell(steps: dict[int, tuple[int, int]], pieces: int, progress: Progress | None) -> None:

@@ -1,0 +1,85 @@
+"""A country shown at once: every network in virtual time, and one of them between real kernels beside it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from functools import partial
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from ringback.flow import Replay
+from ringback.lab import kernel_run
+from ringback.lab.country import Place, places
+from ringback.lab.run import Progress, Row, in_virtual_time, rows
+from ringback.lab.scenario import Scenario
+from ringback.lab.side_by_side import Work, side_by_side
+
+World = Literal["virtual", "kernel", "captured"]
+"""captured: between real kernels, with a captured call's packets instead of synthetic ones."""
+
+APPS, FUNCTIONS = ("whatsapp", "telegram"), ("media", "voice")  # what is shown between kernels, where time is real
+STANDING_BACK = 5
+"""Niceness of what runs in virtual time: it must not take a processor from what has to be on time."""
+
+
+class Leg(NamedTuple):
+    """One participant of one network, as one world has it."""
+
+    network: str
+    world: World
+    rows: list[Row]
+
+
+def tour(
+    country: Scenario, real: str | None = None, replay: Replay | None = None, progress: Progress | None = None
+) -> Iterator[Leg]:
+    """One participant of each network; then, between real kernels, the network `real` once with synthetic calls and, if
+    there is a `replay`, once with that. Up to four at once, in processes of their own; the whole takes a minute or two.
+
+    Raises Unavailable for `real` where there are no namespaces.
+    """
+    if real is not None and (problem := kernel_run.refused()) is not None:
+        raise problem
+    virtual = list(places(_one_each(country, {network.name for network in country.networks}), country.seed))
+    legs: list[tuple[World, Place, Work[list[Row]]]] = []
+    if real is not None:  # first, since they take longest
+        shown = msgspec.structs.replace(_one_each(country, {real}), paths=("direct",))
+        small = msgspec.structs.replace(shown, apps=_some(APPS, country.apps), functions=FUNCTIONS)
+        legs.append(("kernel", place := _first(small), partial(kernel_run.measured, place, None)))
+        if replay is not None:
+            app = replay.app or country.apps[0]
+            call = msgspec.structs.replace(shown, apps=(app,), functions=("voice",))
+            legs.append(("captured", place := _first(call), partial(kernel_run.measured, place, replay)))
+    legs += [("virtual", place, partial(_simulated, place)) for place in virtual]
+    names = [(f"{place.network.name}, {world}", work) for world, place, work in legs]
+    told = (
+        side_by_side(names, 4, progress) if sys.platform == "linux" else (_alone(work, progress) for _, work in names)
+    )
+    done = [Leg(place.network.name, world, measured) for (world, place, _), measured in zip(legs, told, strict=True)]
+    yield from sorted(done, key=lambda leg: leg.world != "virtual")
+
+
+def _first(scenario: Scenario) -> Place:
+    return next(places(scenario, scenario.seed))
+
+
+def _some(wanted: tuple[str, ...], there: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in wanted if name in there) or there[:1]
+
+
+def _one_each(country: Scenario, names: set[str]) -> Scenario:
+    networks = (network for network in country.networks if network.name in names)
+    return msgspec.structs.replace(
+        country, networks=tuple(msgspec.structs.replace(network, participants=1) for network in networks)
+    )
+
+
+def _alone(work: Work[list[Row]], progress: Progress | None) -> list[Row]:
+    return work(progress or (lambda *_: None))
+
+
+def _simulated(place: Place, progress: Progress) -> list[Row]:
+    if sys.platform == "linux":
+        os.nice(STANDING_BACK)
+    return list(rows(place, in_virtual_time(place, progress, None, False)))
