@@ -14,6 +14,7 @@ from ringback.verdict.evidence import CellEvidence, RoundEvidence, combine, roun
 ENOUGH_WORKING = 100.0
 DEAD_STRETCH = 0.6  # seconds without any packet
 DEAD_SHARE = 0.1  # of an arm's exchanges that may still show one
+SUSPECT = 5.0  # an e-value from which calls are heard in full again
 NEARLY = 20.0  # of ENOUGH_WORKING, which a brief round makes up for
 PATCHY = "loss-third"  # the one harm that needs a second round, but not a long one
 
@@ -78,7 +79,7 @@ class CellTrial:
     def next_length(self) -> Length:
         """How long the next round's calls are. Where only calls struck here and there remain to be excluded, half a
         call shows those as well; where little is missing, fewer and shorter ones."""
-        if self.evidence is None or self.evidence.e_value > 1.0:
+        if self.evidence is None or self.evidence.e_value > SUSPECT:
             return "full"
         others = [e for harm, e in self.evidence.working.items() if harm != PATCHY]
         if not others or min(others) < ENOUGH_WORKING:

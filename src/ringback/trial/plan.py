@@ -23,7 +23,6 @@ BRIEF_CALL_CHECKPOINTS = (1.0, BRIEF_CALL_SECONDS)
 BRIEF_PER_ARM = 4  # exchanges of each arm of a brief round
 CALL_SPREAD = 0.25  # seconds over which a round's calls start
 PER_ARM = 6  # exchanges of each of the four arms: 24 flows
-QUICK_PER_ARM = 5
 TEXT_LIFE, SLOW_TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 10.0, 2.1  # seconds that a text exchange may take
 MEDIA_LIFE = 4.5
 MEDIA_RTT, MOST_MEDIA_FACTOR = 0.07, 2.5  # seconds for which MEDIA_SIZE was chosen, and how much more there may be
@@ -138,7 +137,7 @@ def draw_round(
 ) -> Planned:
     """One round of `plan.form`. Exchange numbers run from first_exchange in start order. length: of calls."""
     voice = plan.transport == "udp" and plan.form != "dns"
-    per_arm = size.per_arm if voice else (QUICK_PER_ARM if mode == "quick" else PER_ARM)
+    per_arm = size.per_arm if voice else PER_ARM
     if voice and length == "brief":
         per_arm = min(per_arm, BRIEF_PER_ARM)
     ports = ("app", "other") if "port" in plan.factors else ("app",)

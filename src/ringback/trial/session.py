@@ -236,7 +236,7 @@ class Session:
         if not done and self._activities:
             return commands
         more = list(commands)
-        if self._stage == "tries" and not self._activities:
+        if self._stage == "tries" and self._may_go_on:
             self._stage = "trials" if self._grant is not None else "closing"
             if self._grant is None:
                 self._finish(now)
@@ -247,6 +247,13 @@ class Session:
                 self._stage = "closing"
                 more.append(self.ask(self, "close", control.CloseRequest(self.session)))
         return more
+
+    @property
+    def _may_go_on(self) -> bool:
+        """Whether rounds may start. A quick session does not wait for its tries, only for the link's size."""
+        if self._settings.mode == "quick" and self._grant is not None:
+            return all(isinstance(activity, TriesActivity) for activity in self._activities)
+        return not self._activities
 
     def _take(self, activity: RoundActivity | TriesActivity) -> None:
         if isinstance(activity, TriesActivity):
