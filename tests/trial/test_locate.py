@@ -105,7 +105,7 @@ def test_calls_are_located_at_their_hop() -> None:
     assert misses(SOME) == []
 
 
-@pytest.mark.slow
+@pytest.mark.validate
 @pytest.mark.timeout(900)
 def test_nineteen_of_twenty_are_located_over_all_mechanisms_and_hops() -> None:
     missed = misses(GRID)
