@@ -77,9 +77,12 @@ def test_a_check_towards_a_partner_opens_a_session_and_keeps_its_signature(
         "1",
         "--yes",
         "--json",
+        "--upload",
     ]
     assert main(tokens) == 3
     told = capsys.readouterr()
+    assert "Sent to the observatory: 1." in told.err
+    assert not list((home / "data" / "ringback" / "outbox").iterdir())
     hold_to_the_contract(told.out)
     reasons = {row["verdict"]["reason"] for row in map(json.loads, told.out.splitlines()) if "verdict" in row}
     assert reasons == {"budget"}
