@@ -40,8 +40,8 @@ SEEN = 20.0  # e-value, times the networks watched, at which an event counts as 
 class Event:
     """A network changed for the worse, and what is known of when. All times are seconds since 1970 UTC.
 
-    onset: first restricted measurement, with onset_interval = (last clear one, it); None where it was under way when
-    the network's history begins. end: last restricted measurement, with end_interval = (it, next clear one); None where
+    onset: first restricted measurement, with onset_interval = (last clear one, it); None where it was not seen to
+    begin: under_way, the network's history begins with it, or too little clear was seen before. end: last restricted measurement, with end_interval = (it, next clear one); None where
     it was not seen to end. alarmed_at: when the measurements up to then sufficed. windows: (first, last) restricted
     measurement of each; schedule: what they repeat by. e_value: without the loudest clusters. n: measurements inside
     the windows; clusters: their sources. level, usual: mean score inside, and the ceiling of the own baseline.
@@ -63,6 +63,7 @@ class Event:
     level: float
     usual: float
     volume: Volume
+    under_way: bool
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ def _located(
         level=level,
         usual=alarm.ceiling,
         volume=around(cell, float(at[first]), float(at[last])),
+        under_way=begun is None and bool(at[first] - at[0] < RESUME),
     )
     return event, last + 1
 

@@ -1,0 +1,212 @@
+"""`ringback events`, `prevalence` and `claims`: what the measurements in the store say together."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from ringback.cli import speech
+from ringback.cli.exits import Exit
+from ringback.cli.folders import lake_folder
+from ringback.cli.needs import observatory
+from ringback.words import Language, Phrases, load
+
+if TYPE_CHECKING:
+    from ringback.evidence.events import Event
+
+BY = "asn,app,function"
+
+
+def events(
+    *,
+    app: str | None = None,
+    function: str | None = None,
+    data: Path | None = None,
+    json: bool = False,
+    lang: Language | None = None,
+) -> Exit:
+    """When networks began and ceased to restrict, as far as the measurements show.
+
+    In all networks together at most one false event a year is expected, as long as under a tenth of the sources lie.
+    A suspicion is shown as one: it holds for its network alone and trusts every report. Ends with 3 where there is
+    neither.
+
+    Parameters
+    ----------
+    app
+        Only this app.
+    function
+        Only this function.
+    data
+        The data folder. Default: the user's.
+    json
+        One event a line on standard output: app, function, asn, region, kind, onset, end, windows, e_value, n.
+    lang
+        Language of the words. Default: from the environment.
+    """
+    with observatory():
+        from ringback.evidence import observed
+        from ringback.evidence.events import events as found_in
+        from ringback.store import Lake, Reading, Selection
+
+    phrases = load(speech.language(lang))
+    chosen = Selection(app=[app] if app else None, function=[function] if function else None)
+    histories, declared = observed.histories(Reading(Lake(lake_folder(data))).observations(chosen))
+    judged = found_in(histories, declared=declared)
+    found = [event for history in judged.values() for event in history.events]
+    with speech.Records(json, None) as records:
+        for event in found:
+            records.write(_event(event))
+    rows = [
+        (f"AS{e.key.asn}", f"{e.key.app}/{e.key.function}", e.kind, _day(e.onset), _day(e.end), str(len(e.windows)))
+        for e in found
+    ]
+    _print(("asn", "cell", "kind", "onset", "end", "windows"), rows, json, phrases)
+    return Exit.VERDICT if found else Exit.INSUFFICIENT
+
+
+def _day(seconds: float | None) -> str:
+    """For people: to the minute, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M") if seconds is not None else "-"
+
+
+def _time(seconds: float | None) -> str:
+    """ISO 8601, UTC; a dash where it is not known."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds is not None else "-"
+
+
+def _event(event: "Event") -> dict[str, object]:
+    def span(pair: tuple[float, float] | None) -> list[str] | None:
+        return [_time(pair[0]), _time(pair[1])] if pair else None
+
+    planned = event.schedule
+    return {
+        "app": event.key.app,
+        "function": event.key.function,
+        "asn": event.key.asn,
+        "region": event.key.region,
+        "kind": event.kind,
+        "onset": _time(event.onset) if event.onset is not None else None,
+        "onset_interval": span(event.onset_interval),
+        "under_way_at_start": event.under_way,
+        "end": _time(event.end) if event.end is not None else None,
+        "end_interval": span(event.end_interval),
+        "windows": [span(window) for window in event.windows],
+        "schedule": {"hours": planned.hours, "days": planned.days} if planned else None,
+        "e_value": event.e_value,
+        "n": event.n,
+        "clusters": event.clusters,
+        "reports_a_day": {"usual": event.volume.usual, "seen": event.volume.seen},
+    }
+
+
+def prevalence(*, by: str = BY, data: Path | None = None, json: bool = False, lang: Language | None = None) -> Exit:
+    """How much of each cell is restricted, with a 95 % interval. Cells without a decided verdict have none.
+
+    Parameters
+    ----------
+    by
+        What makes a cell, separated by commas: asn, region, app, function, path, day.
+    data
+        The data folder. Default: the user's.
+    json
+        One cell a line on standard output: its keys, restricted, interval, n, participants.
+    lang
+        Language of the words. Default: from the environment.
+    """
+    with observatory():
+        from ringback.evidence import observed
+        from ringback.evidence.prevalence import prevalence as estimated
+        from ringback.store import Lake, Reading
+
+    phrases = load(speech.language(lang))
+    keys = [name.strip() for name in by.split(",") if name.strip()]
+    cells = estimated(observed.counts(Reading(Lake(lake_folder(data))).cells(keys, clustered=True)))
+    rows = []
+    with speech.Records(json, None) as records:
+        for cell in cells:
+            named = {str(name): value for name, value in cell.key} if isinstance(cell.key, tuple) else {}
+            told = {"restricted": cell.restricted, "interval": cell.interval, "n": cell.n}
+            records.write(named | told | {"participants": cell.participants, "insufficient": cell.insufficient})
+            where = " ".join("-" if value is None else str(value) for value in named.values())
+            rows.append((where, *_numbers(cell.restricted, cell.interval, phrases), str(cell.n)))
+    _print(("cell", "restricted", "interval", "n"), rows, json, phrases)
+    return Exit.VERDICT if any(cell.restricted is not None for cell in cells) else Exit.INSUFFICIENT
+
+
+def _numbers(value: float | None, interval: tuple[float, float] | None, phrases: Phrases) -> tuple[str, str]:
+    if value is None or interval is None:
+        return "-", "-"
+    return phrases.number(value, 2), f"{phrases.number(interval[0], 2)} - {phrases.number(interval[1], 2)}"
+
+
+def claims(*, data: Path | None = None, json: bool = False, lang: Language | None = None) -> Exit:
+    """Each public statement, and what the measurements say of it: supported, contradicted or untested.
+
+    Supported or contradicted only where the whole interval is on one side; untested says what is missing. Ends with 3
+    where all are untested.
+
+    Parameters
+    ----------
+    data
+        The data folder. Default: the user's.
+    json
+        One claim a line on standard output: id, answer, estimate, interval, n, missing, and who said it when and where.
+    lang
+        Language of the words. Default: from the environment.
+    """
+    with observatory():
+        from ringback.evidence import observed
+        from ringback.evidence.claims import answer
+        from ringback.evidence.claims import claims as ledger
+        from ringback.evidence.events import events as found_in
+        from ringback.store import Lake, Reading
+
+    phrases = load(speech.language(lang))
+    seen = list(Reading(Lake(lake_folder(data))).observations())
+    verdicts = observed.verdicts(seen)
+    histories, declared = observed.histories(seen)
+    judged = found_in(histories, declared=declared)
+    found = [event for history in judged.values() for event in history.events]
+    watched = [key for key, history in judged.items() if history.status != "insufficient"]
+    answers, rows = [], []
+    with speech.Records(json, None) as records:
+        for claim in ledger():
+            told = answer(claim, verdicts, found, watched)
+            answers.append(told.answer)
+            records.write(
+                {
+                    "id": told.id,
+                    "answer": told.answer,
+                    "estimate": told.estimate,
+                    "interval": told.interval,
+                    "n": told.n,
+                    "missing": told.missing,
+                    "date": claim.date,
+                    "who": claim.who,
+                    "statement": claim.statement,
+                    "source": claim.source,
+                    "mark": claim.mark,
+                }
+            )
+            numbers = _numbers(told.estimate, told.interval, phrases)
+            rows.append((told.id, told.answer, *numbers, f"{claim.date} {claim.who}: {claim.statement}"))
+    _print(("id", "answer", "estimate", "interval", "statement"), rows, json, phrases)
+    return Exit.VERDICT if set(answers) - {"untested"} else Exit.INSUFFICIENT
+
+
+def _print(names: Sequence[str], rows: Sequence[tuple[str, ...]], json: bool, phrases: Phrases) -> None:
+    """Words for people; with --json only that there is nothing, since the records say the rest."""
+    console = speech.console(json)
+    if not rows:
+        console.print(phrases.say("evidence.nothing"))
+    if json or not rows:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold underline")
+    for name in names:
+        table.add_column(phrases.say(f"evidence.{name}"), overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)

@@ -1,0 +1,76 @@
+"""Observations and cells, as the store yields them, turned into what evidence is folded from."""
+
+from collections.abc import Iterable, Sequence
+
+from ringback.evidence.cells import Count, Graded, Key
+from ringback.evidence.claims import Verdicts
+from ringback.record.observation import CellCount, Observation
+
+VERDICT_RATE = 0.01  # share of `restricted` among decided verdicts of our own where nothing is restricted, at most
+
+
+def _key(one: Observation) -> Key:
+    return Key(one.app, one.function, one.asn, one.region, one.path)
+
+
+def _cluster(one: Observation) -> str:
+    return one.cluster or one.pseudonym or one.id
+
+
+def graded(one: Observation) -> Graded:
+    """The tries that were made and failed, where the source counts them; else the verdict as one try."""
+    attempted, failed = one.attempted, one.failed
+    if attempted is None or failed is None:
+        attempted, failed = int(one.status in ("working", "restricted")), int(one.status == "restricted")
+    return Graded(one.time.timestamp(), _cluster(one), attempted, failed, _instrument(one))
+
+
+def _instrument(one: Observation) -> str:
+    return f"{one.source} {one.test_version or one.software or ''} rules {one.rules}"
+
+
+def histories(observations: Iterable[Observation]) -> tuple[dict[Key, list[Graded]], dict[str, float]]:
+    """Each network's history on the direct path, and the instruments whose rate is known by design: our verdicts."""
+    found: dict[Key, list[Graded]] = {}
+    declared: dict[str, float] = {}
+    for one in observations:
+        if one.path != "direct" or one.asn is None:
+            continue
+        found.setdefault(_key(one), []).append(graded(one))
+        if one.source == "ringback":
+            declared[_instrument(one)] = VERDICT_RATE
+    return found, declared
+
+
+def counts(cells: Sequence[CellCount]) -> list[Count]:
+    """Clustered cells of the store; those of one app, function and path lean on each other."""
+    made = []
+    for cell in cells:
+        pool = tuple(cell.keys.get(name) for name in ("app", "function", "path"))
+        clusters = tuple((float(a), float(b)) for a, b, times in cell.clusters or () for _ in range(times))
+        made.append(
+            Count(tuple(cell.keys.items()), clusters, cell.n - cell.working - cell.restricted, cell.participants, pool)
+        )
+    return made
+
+
+def verdicts(observations: Iterable[Observation]) -> list[Verdicts]:
+    """Those on the direct path, each with what the same participant's tunnel said on the same day, where one was
+    tried and decided."""
+    own = list(observations)
+    tunnels: dict[tuple[str, str, str, int | None, int], bool] = {}
+    for one in own:
+        if one.path != "direct" and one.status in ("working", "restricted"):
+            session = (_cluster(one), one.app, one.function, one.asn, one.time.toordinal())
+            tunnels[session] = tunnels.get(session, False) or one.status == "working"
+    made = []
+    for one in own:
+        if one.path == "direct":
+            tunnel = tunnels.get((_cluster(one), one.app, one.function, one.asn, one.time.toordinal()))
+            bypassed = True if one.bypassed_by else tunnel
+            made.append(
+                Verdicts(
+                    _key(one), one.time.timestamp(), _cluster(one), one.status, one.mechanism, one.trigger, bypassed
+                )
+            )
+    return made
