@@ -75,7 +75,7 @@ def _text(draw: Random, number: int, kind: str, strength: str) -> str | None:
     text = f"""# {strength}
 name = "generated-{number}"
 seed = {draw.randrange(1, 10_000)}
-apps = ["{app}"]
+
 
 [[network]]
 name = "n{number}"

@@ -66,7 +66,7 @@ class Weather:
 class BadLeg:
     """A bundle of lines, some dead: a flow's addresses and ports decide its line, its bytes do not."""
 
-    def __init__(self, random: Random, share: float = 0.25) -> None:
+    def __init__(self, random: Random, share: float = 0.15) -> None:
         self._share, self._salt = share, random.getrandbits(32)
 
     def packet(self, packet: Packet, outward: bool, now: float) -> tuple[Passage, ...]:

@@ -28,7 +28,7 @@ CALLS, NAMES = quick("telegram", "voice"), quick("whatsapp", "text")
 TRAPS = {
     "labels_in_slot_order": Trap(Neutral("cellular", "waking"), CALLS, "relay-call", 1, 3),
     "originals_start_first": Trap(Neutral("cellular", "waking"), CALLS, "relay-call", 1, 3),
-    "rounds_discarded_when_a_control_failed": Trap(Neutral("cellular", "bad-leg"), NAMES, "dns", 40, 4),
+    "rounds_discarded_when_a_control_failed": Trap(Neutral("cellular", "bad-leg"), NAMES, "dns", 80, 4),
     "checkpoint_chosen_afterwards": Trap(Neutral("bursty-25", "plain"), quick("whatsapp", "voice"), "relay-call", 8, 4),
 }
 LONG = {"checkpoint_chosen_afterwards": pytest.mark.validate}  # its bias is small: many rounds of calls
