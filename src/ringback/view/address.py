@@ -1,0 +1,61 @@
+"""What is shown is in the address: app, function, path and days. The same address shows the same again."""
+
+import re
+from datetime import date
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from ringback.errors import BadInput
+
+APPS = ("whatsapp", "telegram", "signal", "max")
+FUNCTIONS = ("text", "media", "voice")
+PATHS = ("direct", "vpn")
+TOKEN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
+
+
+class View(msgspec.Struct, frozen=True):
+    """since, until: UTC days, both included; None: the last week that has data."""
+
+    app: str = "whatsapp"
+    function: str = "voice"
+    path: str = "direct"
+    since: date | None = None
+    until: date | None = None
+
+    @property
+    def place(self) -> str:
+        """Its address below a language's root."""
+        if (self.app, self.function, self.path) == (START.app, START.function, START.path):
+            bare = ""
+        else:
+            bare = f"of/{quote(self.app)}/{quote(self.function)}/{quote(self.path)}/"
+        days = {key: day.isoformat() for key in ("since", "until") if (day := getattr(self, key)) is not None}
+        return bare + (f"?{urlencode(days)}" if days else "")
+
+    def but(self, **changes: Any) -> "View":
+        return msgspec.structs.replace(self, **changes)
+
+
+START = View()
+
+
+def parsed(app: str, function: str, path: str, since: str | None = None, until: str | None = None) -> View:
+    """Raises BadInput for what can't be an app, a function, a path or a day, or days in the wrong order."""
+    for name, value in (("app", app), ("function", function), ("path", path)):
+        if not TOKEN.fullmatch(value):
+            raise BadInput("is no name: lower-case letters, digits, `.`, `_` and `-`, at most 40", name)
+    view = View(app, function, path, _day("since", since), _day("until", until))
+    if view.since and view.until and view.since > view.until:
+        raise BadInput("is after `until`", "since")
+    return view
+
+
+def _day(name: str, written: str | None) -> date | None:
+    if not written:
+        return None
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        raise BadInput("is no day like 2025-08-13", name) from None

@@ -1,0 +1,152 @@
+"""The pages and the API as one application. Every answer forbids browsers to ask anybody else for anything."""
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any
+
+from litestar import Litestar, MediaType, Request, Response, get
+from litestar.config.compression import CompressionConfig
+from litestar.exceptions import HTTPException, NotFoundException
+from litestar.handlers import BaseRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.response import Redirect
+
+from ringback import __version__
+from ringback.errors import BadInput
+from ringback.peer.http import problem
+from ringback.view import api
+from ringback.view.address import START, parsed
+from ringback.view.pages import Pages
+from ringback.words import LANGUAGES, Language
+
+STATIC = {"style.css": "text/css", "icon.svg": "image/svg+xml"}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+MOST_DIGITS = 10  # of an ASN
+
+log = logging.getLogger("ringback.view")
+
+
+def preferred(accepted: str) -> Language:
+    """The first of our languages in an Accept-Language header, in the order written; else English."""
+    for each in accepted.lower().split(","):
+        for language in LANGUAGES:
+            if each.strip().partition(";")[0].partition("-")[0] == language:
+                return language
+    return "en"
+
+
+def _language(path: str) -> Language:
+    return next((each for each in LANGUAGES if path.startswith(f"/{each}/")), "en")
+
+
+def handlers(pages: Pages) -> list[BaseRouteHandler]:
+    """To mount beside other handlers of the same server."""
+
+    def found(page: str | None) -> Response[str]:
+        if page is None:
+            raise NotFoundException
+        return Response(page, media_type=MediaType.HTML)
+
+    @get("/", sync_to_thread=False, include_in_schema=False)
+    def root(request: Request[Any, Any, Any]) -> Redirect:
+        return Redirect(f"/{preferred(request.headers.get('accept-language', ''))}/")
+
+    @get("/static/{name:str}", sync_to_thread=False, include_in_schema=False)
+    def static(name: str) -> Response[bytes]:
+        if name not in STATIC:
+            raise NotFoundException
+        content = (files("ringback.view") / "static" / name).read_bytes()
+        return Response(content, media_type=STATIC[name], headers={"Cache-Control": "max-age=3600"})
+
+    made: list[BaseRouteHandler] = [root, static]
+    for language in LANGUAGES:
+        made += _of(pages, language, found)
+    return [*made, *api.handlers(pages)]
+
+
+def _of(
+    pages: Pages, language: Language, found: Callable[[str | None], Response[str]]
+) -> list[BaseRouteHandler]:
+    hidden: dict[str, Any] = {"sync_to_thread": True, "include_in_schema": False}
+
+    @get(f"/{language}/", name=f"overview-{language}", **hidden)
+    def overview(since: str | None = None, until: str | None = None) -> Response[str]:
+        return found(pages.overview(language, parsed(START.app, START.function, START.path, since, until)))
+
+    @get(f"/{language}/of/{{app:str}}/{{function:str}}/{{path:str}}/", name=f"of-{language}", **hidden)
+    def chosen(
+        app: str, function: str, request: Request[Any, Any, Any], since: str | None = None, until: str | None = None
+    ) -> Response[str]:
+        view = parsed(app, function, request.path_params["path"], since, until)
+        return found(pages.overview(language, view))
+
+    @get(f"/{language}/network/{{asn:str}}/", name=f"network-{language}", **hidden)
+    def network(asn: str, since: str | None = None, until: str | None = None) -> Response[str]:
+        if not (asn.isascii() and asn.isdigit() and len(asn) <= MOST_DIGITS):
+            raise NotFoundException
+        view = parsed(START.app, START.function, START.path, since, until)
+        return found(pages.network(language, int(asn), view))
+
+    @get(f"/{language}/event/{{id:str}}/", name=f"event-{language}", **hidden)
+    def event(id: str) -> Response[str]:
+        return found(pages.event(language, id))
+
+    @get(f"/{language}/measurement/{{report:str}}/{{number:int}}/", name=f"measurement-{language}", **hidden)
+    def measurement(report: str, number: int) -> Response[str]:
+        return found(pages.measurement(language, report, number))
+
+    @get(f"/{language}/claims/", name=f"claims-{language}", **hidden)
+    def claims() -> Response[str]:
+        return found(pages.claims(language))
+
+    @get(f"/{language}/method/", name=f"method-{language}", **hidden)
+    def method() -> Response[str]:
+        return found(pages.method(language))
+
+    return [overview, chosen, network, event, measurement, claims, method]
+
+
+def application(pages: Pages) -> Litestar:
+    def told(request: Request[Any, Any, Any], status: HTTPStatus, detail: str, key: str, **said: str) -> Response[Any]:
+        """A page for a reader, a problem for a program."""
+        if request.url.path.startswith("/api/"):
+            return problem(status, detail)
+        language = _language(request.url.path)
+        page = pages.problem(language, pages.saying(language).say(key, **said))
+        return Response(page, status_code=status.value, media_type=MediaType.HTML)
+
+    def refused(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+        status = HTTPStatus(error.status_code)
+        if status is HTTPStatus.NOT_FOUND:
+            return told(request, status, error.detail, "page.notfound")
+        return told(request, status, error.detail, "page.refused", what=error.detail)
+
+    def bad(request: Request[Any, Any, Any], error: BadInput) -> Response[Any]:
+        return told(request, HTTPStatus.BAD_REQUEST, str(error), "page.refused", what=str(error))
+
+    def failed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        log.error("a request to %s failed", request.url.path, exc_info=error)
+        return told(request, HTTPStatus.INTERNAL_SERVER_ERROR, "the fault is this observatory's", "page.failed")
+
+    def guarded(response: Response[Any]) -> Response[Any]:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return Litestar(
+        handlers(pages),
+        after_request=guarded,
+        exception_handlers={HTTPException: refused, BadInput: bad, Exception: failed},
+        openapi_config=OpenAPIConfig(
+            "Ringback observatory", __version__, path="/api/v1", render_plugins=[JsonRenderPlugin(path="/openapi.json")]
+        ),
+        compression_config=CompressionConfig(backend="gzip", minimum_size=1000),
+        logging_config=None,
+    )

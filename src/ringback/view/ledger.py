@@ -1,0 +1,88 @@
+"""Claims answered from the lake's verdicts, and the policy timeline beside them."""
+
+from datetime import timedelta
+
+import msgspec
+
+from ringback.evidence.cells import Key
+from ringback.evidence.claims import Answered, Claim, Verdicts, answer, claims
+from ringback.store import Reading, Selection
+from ringback.store.queries import selected
+from ringback.view.address import FUNCTIONS
+
+COLUMNS = (
+    *("app", "function", "direction", "path", "asn", "region", "time", "day", "status", "mechanism", "trigger"),
+    *("pseudonym", "cluster", "id"),
+)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """answer: `supported`, `contradicted`, `untested` or `not-measurable`; estimate and interval are shares or their
+    differences, -1..1, of the condition that decided; n: the verdicts behind it."""
+
+    id: str
+    date: str
+    who: str
+    statement: str
+    source: str
+    mark: str
+    answer: str
+    estimate: float | None
+    interval: tuple[float, float] | None
+    n: int
+    missing: str | None
+
+
+def verdicts(reading: Reading, claim: Claim) -> list[Verdicts]:
+    """Those of the claim's days, Ringback's own: an import's `restricted` rests on no draw."""
+    days = Selection(
+        source=("ringback",),
+        app=sorted({condition.app for condition in claim.conditions}),
+        function=FUNCTIONS,
+        since=claim.date,
+        until=claim.date + timedelta(days=claim.days),
+    )
+    rows = selected(reading.table, days).select(list(COLUMNS)).to_pyarrow().to_pylist()
+    tunnels: dict[tuple[object, ...], bool] = {}
+    for row in rows:
+        if row["path"] != "direct" and row["pseudonym"]:
+            cell = _cell(row)
+            tunnels[cell] = tunnels.get(cell, False) or row["status"] == "working"
+    return [
+        Verdicts(
+            key=Key(row["app"], row["function"], row["asn"], row["region"]),
+            at=row["time"].timestamp(),
+            cluster=row["cluster"] or row["pseudonym"] or row["id"],
+            status=row["status"],
+            mechanism=row["mechanism"],
+            trigger=row["trigger"],
+            bypassed=tunnels.get(_cell(row)),
+        )
+        for row in rows
+        if row["path"] == "direct"
+    ]
+
+
+def _cell(row: dict[str, object]) -> tuple[object, ...]:
+    return row["pseudonym"], row["day"], row["app"], row["function"], row["direction"]
+
+
+def entry(claim: Claim, found: Answered) -> Entry:
+    return Entry(
+        id=claim.id,
+        date=claim.date.isoformat(),
+        who=claim.who,
+        statement=claim.statement,
+        source=claim.source,
+        mark=claim.mark,
+        answer="not-measurable" if claim.not_measurable is not None else found.answer,
+        estimate=found.estimate,
+        interval=found.interval,
+        n=found.n,
+        missing=found.missing,
+    )
+
+
+def ledger(reading: Reading) -> list[Entry]:
+    """Every claim in order of date, answered. Conditions on events need histories and stay untested here."""
+    return [entry(claim, answer(claim, verdicts(reading, claim))) for claim in sorted(claims(), key=lambda c: c.date)]

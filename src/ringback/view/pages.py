@@ -1,0 +1,234 @@
+"""The pages: each gathers its figures and hands them to its template. What comes in is already parsed."""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ringback import __version__
+from ringback.collect.published import Published
+from ringback.errors import BadInput
+from ringback.evidence.claims import timeline
+from ringback.view import drawing, raw
+from ringback.view.address import APPS, FUNCTIONS, PATHS, START, View
+from ringback.view.drawing import Axis, Mark
+from ringback.view.figures import COLUMNS, K, DayShare, Figures, Measured, Share
+from ringback.view.saying import Saying
+from ringback.words import LANGUAGES, Language, explain
+
+LONGEST_NAME = 60
+
+
+class Pages:
+    """names: what networks call themselves, by ASN. note: a word on what the data are, by language, or none."""
+
+    def __init__(
+        self, figures: Figures, published: Published, names: Mapping[int, str] | None = None, emulated: bool = False
+    ) -> None:
+        self.figures = figures
+        self.published = published
+        self.names = names or {}
+        self.emulated = emulated
+        self._environment = Environment(
+            loader=PackageLoader("ringback.view", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._sayings = {language: Saying(language) for language in LANGUAGES}
+
+    def saying(self, language: Language) -> Saying:
+        return self._sayings[language]
+
+    def name(self, asn: int) -> str:
+        known = self.names.get(asn)
+        return known[:LONGEST_NAME] if known else f"AS{asn}"
+
+    def _page(self, template: str, language: Language, place: str, **values: Any) -> str:
+        """place: the page's address below its language's root. Links are relative, so that a mirror may stand anywhere."""
+        saying = self._sayings[language]
+        up = "../" * (place.partition("?")[0].count("/") + 1)
+        return self._environment.get_template(template).render(
+            language=language,
+            languages=LANGUAGES,
+            place=place,
+            root=f"{up}{language}/",
+            top=up,
+            s=saying,
+            say=saying.say,
+            name=self.name,
+            version=__version__,
+            emulated=self.emulated,
+            shade=drawing.shade,
+            K=K,
+            **values,
+        )
+
+    def overview(self, language: Language, view: View) -> str:
+        figures, saying = self.figures, self._sayings[language]
+        days = figures.days(view)
+        total, regions = figures.total(view), figures.regions(view)
+        matrix = figures.matrix(view)
+        measured = self._events(view)
+        policies = self._policies()
+        daily = figures.daily(view)
+        shown = Axis(*self._span())
+        return self._page(
+            "overview.html",
+            language,
+            view.place,
+            view=view,
+            days=days,
+            extent=figures.extent(),
+            total=total,
+            headline=saying.headline(view, days, total),
+            beside=saying.beside(view, matrix, regions, total),
+            map=drawing.tile_map(self._country(), regions),
+            regions=sorted(regions, key=lambda one: -(one.share.restricted or -1)),
+            matrix=matrix,
+            columns=COLUMNS,
+            daily=daily,
+            chart=self._chart(saying, shown, daily, measured, policies, language, view.place),
+            events=measured,
+            policies=policies,
+            networks=figures.networks(view)[:200],
+            apps=list(dict.fromkeys([*(cell.app for cell in matrix), view.app])) or APPS,
+            functions=FUNCTIONS,
+            paths=PATHS,
+        )
+
+    def network(self, language: Language, asn: int, view: View = START) -> str | None:
+        """None for a network that nobody measured."""
+        figures, saying = self.figures, self._sayings[language]
+        region = figures.region_of(asn)
+        matrix = figures.matrix(view, asn)
+        charts = []
+        for app, function in (("whatsapp", "voice"), ("telegram", "voice")):
+            daily = figures.daily(view.but(app=app, function=function), asn)
+            title = saying.say("page.network.timeline", what=saying.what(function), app=saying.app(app))
+            charts.append((title[:1].upper() + title[1:], self._chart(saying, Axis(*self._span()), daily), daily))
+        if region is None and not any(daily for _, _, daily in charts) and all(not c.share.public for c in matrix):
+            return None
+        events = [
+            event
+            for app in APPS
+            for function in FUNCTIONS
+            for event in figures.events(app, function)
+            if event.asn == asn
+        ]
+        return self._page(
+            "network.html",
+            language,
+            f"network/{asn}/",
+            asn=asn,
+            region=region,
+            days=figures.days(view),
+            matrix=matrix,
+            columns=COLUMNS,
+            charts=charts,
+            events=events,
+            hidden=all(not cell.share.public for cell in matrix),
+        )
+
+    def event(self, language: Language, id: str) -> str | None:
+        figures, saying = self.figures, self._sayings[language]
+        event = figures.event(id)
+        if event is None:
+            return None
+        view = View(event.app, event.function)
+        daily = figures.daily(view, event.asn)
+        onset = event.onset or event.windows[0][0]
+        mark = Mark(Axis(*self._span()).x(onset), saying.moment(onset))
+        return self._page(
+            "event.html",
+            language,
+            f"event/{id}/",
+            event=event,
+            daily=daily,
+            chart=drawing.chart(
+                Axis(*self._span()), daily, lambda day: saying.day(day, short=True), saying.share, [mark]
+            ),
+        )
+
+    def measurement(self, language: Language, report: str, number: int) -> str | None:
+        """None where nobody published that."""
+        found = self.published.get(report)
+        if found is None or not 0 <= number < len(found.measurements):
+            return None
+        measurement = found.measurements[number]
+        drawn = raw.drawn(raw.rounds_of(found, measurement))
+        return self._page(
+            "measurement.html",
+            language,
+            f"measurement/{report}/{number}/",
+            report=found,
+            m=measurement,
+            day=date.fromisoformat(measurement.started_at[:10]),
+            rounds=drawn,
+            growth=raw.growth(drawn, measurement.verdict.threshold),
+            explanation=explain(measurement, language, found.network, found.measurements),
+        )
+
+    def claims(self, language: Language) -> str:
+        return self._page("claims.html", language, "claims/", claims=self.figures.ledger())
+
+    def method(self, language: Language) -> str:
+        return self._page("method.html", language, "method/")
+
+    def problem(self, language: Language, told: str) -> str:
+        return self._page("problem.html", language, "", told=told)
+
+    def _events(self, view: View) -> list[Measured]:
+        return self.figures.events(view.app, view.function) if view.path == "direct" else []
+
+    def _span(self) -> tuple[date, date]:
+        extent = self.figures.extent()
+        today = date(2025, 8, 13)  # of an empty store: any day will do, nothing is drawn
+        return extent.first or today, extent.last or today
+
+    def _policies(self) -> list[tuple[int, Any]]:
+        """(number, policy event) of those within the days that have data."""
+        first, last = self._span()
+        return list(enumerate((one for one in timeline() if first <= one.date <= last), 1))
+
+    def _country(self) -> str:
+        """The country that most regions measured belong to."""
+        found = [one.region[:2] for one in self.figures.regions(START)]
+        return max(set(found), key=found.count, default="RU")
+
+    def _chart(
+        self,
+        saying: Saying,
+        axis: Axis,
+        daily: list[DayShare],
+        measured: list[Measured] | None = None,
+        policies: list[tuple[int, Any]] | None = None,
+        language: Language = "en",
+        place: str = "",
+    ) -> drawing.Chart:
+        up = "../" * (place.partition("?")[0].count("/") + 1)
+        onsets = [
+            Mark(axis.x(one.onset), f"{self.name(one.asn)}: {saying.moment(one.onset)}", 0, f"{up}{language}/event/{one.id}/")
+            for one in measured or ()
+            if one.onset is not None and axis.holds(one.onset.date()) and one.kind == "event"
+        ]
+        announced = [Mark(axis.x(one.date), f"{saying.day(one.date)}: {one.event}", n) for n, one in policies or ()]
+
+        def tell(share: Share) -> str:
+            return f"{saying.share(share)} ({saying.interval(share.interval)}), n = {saying.number(share.n)}"
+
+        return drawing.chart(axis, daily, lambda day: saying.day(day, short=True), tell, onsets, announced)
+
+
+def names_of(file: Path) -> dict[int, str]:
+    """Names of networks by ASN, from a JSON object; none where the file is absent. Raises BadInput."""
+    if not file.is_file():
+        return {}
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[int, str])
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"no names of networks: {error}", str(file)) from error
