@@ -41,11 +41,12 @@ class Event:
     """A network changed for the worse, and what is known of when. All times are seconds since 1970 UTC.
 
     onset: first restricted measurement, with onset_interval = (last clear one, it); None where it was not seen to
-    begin: under_way, the network's history begins with it, or too little clear was seen before. end: last restricted measurement, with end_interval = (it, next clear one); None where
-    it was not seen to end. alarmed_at: when the measurements up to then sufficed. windows: (first, last) restricted
-    measurement of each; schedule: what they repeat by. e_value: without the loudest clusters. n: measurements inside
-    the windows; clusters: their sources. level, usual: mean score inside, and the ceiling of the own baseline.
-    kind: `event`, or `suspicion` where it would not stand if some reports were forged, or over all networks at once.
+    begin: under_way, the network's history begins with it, or too little clear was seen before. end: last restricted
+    measurement, with end_interval = (it, next clear one); None where it was not seen to end. alarmed_at: when the
+    measurements up to then sufficed. windows: (first, last) restricted measurement of each; schedule: what they repeat
+    by. e_value: without the loudest clusters. n: measurements inside the windows; clusters: their sources. level,
+    usual: mean score inside, and the ceiling of the own baseline. kind: `event`, or `suspicion` where it would not
+    stand if some reports were forged, or over all networks at once.
     """
 
     key: Key
