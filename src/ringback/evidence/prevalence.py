@@ -101,10 +101,29 @@ class Prevalence:
     posterior: Posterior | None
 
 
+ODD = 0.05  # share of cells that may lie anywhere, so that an outlier with many reports stands by itself
+NONE_BELIEF = (1.0, 0.1, 0.03, 0.01, 0.003)  # an atom has to be shown by the pool, it is not presumed
+WHOLE_BELIEF = (1.0, 0.1, 0.03, 0.01)
+
+
+@cache
+def _beliefs() -> Floats:
+    """log weight of each law before any count, aligned with `_laws`."""
+    kept = [
+        NONE_BELIEF[i] * WHOLE_BELIEF[j]
+        for (i, none), (j, whole) in product(enumerate(NONE_SHARES), enumerate(WHOLE_SHARES))
+        if none + whole < 1
+    ]
+    beliefs: Floats = np.repeat(np.log(kept), len(MEANS) * len(SIZES))
+    beliefs.setflags(write=False)
+    return beliefs
+
+
 @cache
 def _laws() -> Floats:
     """(laws, points): each row one law of a pool, as weights over POINTS."""
     between = np.array([np.diff(betainc(m * s, (1 - m) * s, EDGES)) for m, s in product(MEANS, SIZES)])
+    between = (1 - ODD) * between + ODD * np.diff(EDGES)
     rows = [
         np.concatenate(
             (np.full((len(between), 1), none), between * (1 - none - whole), np.full((len(between), 1), whole)), axis=1
@@ -155,7 +174,7 @@ def _pool(cells: Sequence[Count], errors: ErrorRates) -> list[Posterior]:
     likelihood = np.exp(logs - logs.max(axis=1, keepdims=True))
     laws = _laws()
     foretold = likelihood @ laws.T  # (cells, laws)
-    fit = np.log(np.maximum(foretold, 1e-300)).sum(axis=0)
+    fit = np.log(np.maximum(foretold, 1e-300)).sum(axis=0) + _beliefs()
     weight = np.exp(fit - fit.max())
     weight /= weight.sum()
     mixed = (weight / np.maximum(foretold, 1e-300)) @ laws  # the law that each cell sees, given all the others
