@@ -10,6 +10,7 @@ from ringback.cli.evidence import claims, events, prevalence
 from ringback.cli.exporting import export
 from ringback.cli.importing import import_files
 from ringback.cli.lab import lab
+from ringback.cli.publishing import publish
 from ringback.cli.serve import serve
 from ringback.cli.store import store
 from ringback.cli.switches import SWITCHES
@@ -33,7 +34,7 @@ def build() -> App:
         default_parameter=SWITCHES,
         suppress_keyboard_interrupt=False,
     )
-    for command in (check, serve, demo, lab, trace, export, store, events, prevalence, claims, doctor):
+    for command in (check, serve, demo, lab, trace, export, store, events, prevalence, claims, publish, doctor):
         app.command(command)
     app.command(import_files, name="import")
     return app

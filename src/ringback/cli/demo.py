@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import signal
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from ringback.lab.tour import Leg
 
 COUNTRY = "2025-08-13"
+NATION = "ru-2025-08"
 REAL = "moscow-fixed"
 """The network of that country which is shown between real kernels as well."""
 CAPTURES = "pcap/*whatsapp*call*"
@@ -39,22 +42,29 @@ def demo(
     One participant of each network is measured in virtual time, towards the lab's own partner; of the country of 13
     August 2025 one network also between real kernels, where this machine has network namespaces, and once more with a
     captured call in place of synthetic ones, where there is a capture. Nothing leaves this machine, and it takes about
-    two minutes. Then a real partner runs on this machine until Ctrl-C.
+    two minutes. Then an emulated country's people measure through the weeks around that day; their reports go to a
+    collector on this machine by HTTP, and its pages stay up, beside a real partner, until Ctrl-C.
 
     Parameters
     ----------
     once
         Only measure the country, then end: no server.
     country
-        Another scenario file, in virtual time alone. Default: the country of 13 August 2025.
+        Another country's file (regions, networks, weeks), or a scenario's. Default: the countries that come along.
     data
         The folder of the partner's key. Default: the user's data folder.
     lang
         Language of the words. Default: from the environment.
     """
+    from ringback.lab.nation import is_country
+
     language = speech.language(lang)
-    _show(country, load(language))
-    if not once:
+    weeks = country is not None and is_country(country)
+    if not weeks:
+        _show(country, load(language))
+    if weeks or (country is None and not once):
+        _observatory(NATION if country is None else str(country), data, language, once)
+    elif not once:
         asyncio.run(_partner(data if data is not None else data_folder(), language))
     return Exit.VERDICT
 
@@ -150,6 +160,36 @@ def _cost(group: Sequence[Measurement], phrases: Phrases) -> str:
     seconds = phrases.rough(max(each.cost.seconds for each in group))
     size = phrases.amount(sum(each.cost.bytes for each in group))
     return phrases.say("demo.price" if len(group) == 1 else "demo.price-each", seconds=seconds, bytes=size)
+
+
+def _observatory(country: str, data: Path | None, language: Language, once: bool) -> None:
+    """Serves an observatory on the loopback address, sends it a country's reports, and says where its pages are."""
+    from ringback.cli import country_run
+    from ringback.cli.serve import free_port, serving
+    from ringback.lab.nation import load as load_nation
+
+    phrases, nation = load(language), load_nation(country)
+    folder = country_run.folder_of(data if data is not None else data_folder(), nation)
+    failed: list[Exception] = []
+
+    def fill(url: str) -> None:
+        try:
+            country_run.send(nation, url, phrases)
+            print(phrases.say("page.demo.pages", url=url))
+            if not once:
+                print(phrases.say("demo.peer", url=url))
+                print(phrases.say("demo.stop"), flush=True)
+        except Exception as error:  # carried over to the main thread
+            failed.append(error)
+        if once or failed:
+            signal.raise_signal(signal.SIGTERM)
+
+    def ready(url: str) -> None:
+        threading.Thread(target=fill, args=(url,), daemon=True).start()
+
+    asyncio.run(serving(folder, "127.0.0.1", free_port("127.0.0.1"), ready))
+    if failed:
+        raise failed[0]
 
 
 async def _partner(folder: Path, language: Language) -> None:

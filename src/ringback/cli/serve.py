@@ -1,4 +1,4 @@
-"""`ringback serve`: the other half of the measurements, and the collector of their reports, in one process."""
+"""`ringback serve`: the other half of the measurements, the collector of their reports, and the pages: one process."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ from ringback.errors import Unavailable
 def serve(
     *, data: Path | None = None, host: str = "0.0.0.0", port: int = 8080, networks: list[Path] | None = None
 ) -> Exit:
-    """Be the partner of other people's measurements and take their reports, until Ctrl-C.
+    """Be the partner of other people's measurements, take their reports and show what they say, until Ctrl-C.
 
     Listens for requests by HTTP on one port, and for exchanges on the ports that the messengers use; where one of those
     can't be had (below 1024 without the right to, or in use) another is taken and said. Reports that people
@@ -45,7 +45,7 @@ def serve(
 async def serving(
     folder: Path, host: str, port: int, ready: Callable[[str], None], networks: Sequence[Path] = ()
 ) -> None:
-    """Runs peer and collector until Ctrl-C or being told to end; `ready` hears their address.
+    """Runs peer, collector and pages until Ctrl-C or being told to end; `ready` hears their address.
 
     Raises Unavailable where it can't, BadInput for a file among `networks` that is no database.
     """
@@ -54,6 +54,7 @@ async def serving(
         from ringback.peer import Serving
         from ringback.peer import serve as run
         from ringback.store import Lake
+        from ringback.view import Pages, router
     except ImportError as error:
         raise Unavailable(f"{error.name} is not installed", "pip install 'ringback[observatory]'") from error
 
@@ -67,8 +68,9 @@ async def serving(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    pages = router(Pages.of(folder, lake_folder(folder)))
     async with collecting(folder, Lake(lake_folder(folder)).extend, networks) as collector:
-        await run(folder, host, port, up, stop, collector)
+        await run(folder, host, port, up, stop, [*collector, pages])
 
 
 def free_port(host: str) -> int:

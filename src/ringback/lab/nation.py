@@ -67,6 +67,11 @@ class Situation(msgspec.Struct, frozen=True):
         """The same for the same situation, whichever file it comes from."""
         return hashlib.blake2b(msgspec.json.encode(self, order="deterministic"), digest_size=8).hexdigest()
 
+    @property
+    def silent(self) -> bool:
+        """Nothing gets through at all."""
+        return any(rule.trigger == "not-listed" and not rule.listed for rule in self.rules)
+
     def scenario(self) -> Scenario:
         """One network with one participant, measured on every path."""
         known = catalogue_room.load()
@@ -113,6 +118,16 @@ def load(path_or_name: str | Path) -> Nation:
         raise BadInput("not TOML: not UTF-8", name) from error
     except OSError as error:
         raise BadInput(f"no country: neither a shipped one ({', '.join(shipped())}) nor a file", name) from error
+
+
+def is_country(path_or_name: str | Path) -> bool:
+    """Whether it names a country rather than a scenario."""
+    if str(path_or_name) in shipped():
+        return True
+    try:
+        return "country" in read(Path(path_or_name).read_text("utf-8"), str(path_or_name))
+    except (OSError, ValueError, BadInput):
+        return False
 
 
 def parse(text: str, file: str) -> Nation:
@@ -170,7 +185,7 @@ def _provider(table: Table, links: Mapping[str, Link], rules: Mapping[str, Rule]
 def draw(nation: Nation, *about: object) -> Random:
     """Random numbers of their own for each purpose, the same for the same country and seed."""
     text = "/".join(map(str, (nation.seed, *about)))
-    return Random(hashlib.blake2b(text.encode(), digest_size=8).digest())  # noqa: S311 - repeatable on purpose
+    return Random(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
 def situation(nation: Nation, provider: Provider, behind: bool, at: float) -> Situation:
@@ -201,7 +216,7 @@ def visits(nation: Nation) -> Iterator[Visit]:
 
 def situations(nation: Nation) -> dict[str, Situation]:
     """Every situation that some visit meets, by key."""
-    return {key: met for key, met in ((v.situation.key, v.situation) for v in visits(nation))}
+    return {visit.situation.key: visit.situation for visit in visits(nation)}
 
 
 def _behind(nation: Nation, provider: Provider) -> frozenset[int]:

@@ -21,6 +21,7 @@ from ringback.lab.nation import Nation, Situation, Visit, draw, situations, visi
 from ringback.lab.run import in_virtual_time, rfc3339, rows
 from ringback.record import Measurement, NetworkRecord, Report
 from ringback.record.verdict import RULES
+from ringback.trial.conclude import rounds_of
 
 SESSIONS = 3  # of each situation
 LONGEST_S = 600.0  # a session's measurements start within this
@@ -93,6 +94,28 @@ def reports(nation: Nation, recordings: Recordings) -> Iterator[Report]:
     is not recorded (see `completed`)."""
     for visit in visits(nation):
         yield _report(nation, visit, recordings.by)
+
+
+def opened(nation: Nation, most: int = 3) -> Iterator[Report]:
+    """Reports whose senders publish them with their raw outcomes: one call of the first app in each of the first
+    situations in which something acts, measured now. Some seconds of a processor each."""
+    seen: set[str] = set()
+    for visit in visits(nation):
+        if len(seen) == most:
+            return
+        if visit.situation.key in seen or not visit.situation.rules or visit.situation.silent:
+            continue
+        seen.add(visit.situation.key)
+        scenario = visit.situation.scenario()
+        first = scenario.apps[0] if "whatsapp" not in scenario.apps else "whatsapp"
+        scenario = msgspec.structs.replace(scenario, apps=(first,), functions=("voice",), paths=("direct",))
+        place = Place(scenario, scenario.networks[0], visit.participant, nation.seed)
+        result = in_virtual_time(place, None, None, False)
+        made = [row for row in rows(place, result) if isinstance(row, Measurement)]
+        closing = next(row for row in rows(place, result) if isinstance(row, NetworkRecord))
+        bare = _report(nation, visit, {visit.situation.key: (Recorded(tuple(made), closing),)})
+        own = [msgspec.structs.replace(m, truth=msgspec.UNSET, id=f"open-{m.id}") for m in bare.measurements]
+        yield msgspec.structs.replace(bare, measurements=own, rounds=rounds_of(result), open=True)
 
 
 def _report(nation: Nation, visit: Visit, by: Mapping[str, tuple[Recorded, ...]]) -> Report:

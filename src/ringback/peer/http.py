@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, Response, get, post
+from litestar import Litestar, Request, Response, Router, get, post
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
@@ -45,12 +45,12 @@ def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the fault is this server's")
 
 
-def application(answer: Answering, about: dict[str, object], beside: Sequence[BaseRouteHandler] = ()) -> Litestar:
+def application(answer: Answering, about: dict[str, object], beside: Sequence[BaseRouteHandler | Router] = ()) -> Litestar:
     """The peer's handlers and others `beside` them, in one application. about: see `routes`."""
     return mounted([*routes(answer, about), *beside])
 
 
-def mounted(handlers: Sequence[BaseRouteHandler]) -> Litestar:
+def mounted(handlers: Sequence[BaseRouteHandler | Router]) -> Litestar:
     """An application that refuses as RFC 9457 has it, whatever it serves."""
     return Litestar(
         list(handlers),

@@ -15,7 +15,7 @@ from pathlib import Path
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.handlers import BaseRouteHandler
 
 from ringback import catalogue, flow
@@ -70,7 +70,7 @@ def wanted_ports() -> tuple[list[int], list[int]]:
 
 @contextlib.asynccontextmanager
 async def running(
-    folder: Path, host: str, port: int, listen: str | None = None, beside: Sequence[BaseRouteHandler] = ()
+    folder: Path, host: str, port: int, listen: str | None = None, beside: Sequence[BaseRouteHandler | Router] = ()
 ) -> AsyncIterator[Serving]:
     """A peer while the context lasts. folder: where its key is kept; port: of HTTP, 0 for any; listen: address of the
     measuring sockets, `host` if None; beside: further HTTP handlers.
@@ -189,7 +189,7 @@ async def serve(
     port: int,
     ready: Callable[[Serving], None],
     stop: asyncio.Event,
-    beside: Sequence[BaseRouteHandler] = (),
+    beside: Sequence[BaseRouteHandler | Router] = (),
 ) -> None:
     """Runs a peer until `stop` is set; `ready` hears what it serves; beside: further HTTP handlers."""
     async with running(folder, host, port, beside=beside) as serving:

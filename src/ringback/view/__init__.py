@@ -1,7 +1,7 @@
 """What the observatory shows: pages and JSON of the same quantities, served or as static files."""
 
-from ringback.view.application import application, handlers
+from ringback.view.application import application, router
 from ringback.view.pages import Pages, names_of
 from ringback.view.publishing import publish
 
-__all__ = ["Pages", "application", "handlers", "names_of", "publish"]
+__all__ = ["Pages", "application", "names_of", "publish", "router"]

@@ -10,7 +10,7 @@ from litestar.params import Parameter
 
 from ringback.record import Report
 from ringback.view.address import START, parsed
-from ringback.view.figures import DayShare, Extent, Measured, MatrixCell, NetworkShare, RegionShare, Share
+from ringback.view.figures import DayShare, Extent, MatrixCell, Measured, NetworkShare, RegionShare, Share
 from ringback.view.ledger import Entry
 from ringback.view.pages import Pages
 
@@ -51,7 +51,10 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
         view = parsed(app, function, path, since, until)
         first, last = figures.days(view)
         return Overview(
-            first.isoformat() if first else None, last.isoformat() if last else None, figures.extent(), figures.total(view)
+            first.isoformat() if first else None,
+            last.isoformat() if last else None,
+            figures.extent(),
+            figures.total(view),
         )
 
     @get("/api/v1/regions", sync_to_thread=True, operation_id="regions")

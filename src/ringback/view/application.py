@@ -6,8 +6,7 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
-from litestar import Litestar, MediaType, Request, Response, get
-from litestar.config.compression import CompressionConfig
+from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
@@ -24,7 +23,8 @@ from ringback.words import LANGUAGES, Language
 
 STATIC = {"style.css": "text/css", "icon.svg": "image/svg+xml"}
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
@@ -47,7 +47,7 @@ def _language(path: str) -> Language:
 
 
 def handlers(pages: Pages) -> list[BaseRouteHandler]:
-    """To mount beside other handlers of the same server."""
+    """Pages and API."""
 
     def found(page: str | None) -> Response[str]:
         if page is None:
@@ -65,15 +65,21 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
         content = (files("ringback.view") / "static" / name).read_bytes()
         return Response(content, media_type=STATIC[name], headers={"Cache-Control": "max-age=3600"})
 
-    made: list[BaseRouteHandler] = [root, static]
+    described: list[dict[str, Any]] = []
+
+    @get("/api/v1/openapi.json", sync_to_thread=False, include_in_schema=False)
+    def openapi() -> dict[str, Any]:
+        if not described:
+            described.append(schema(pages))
+        return described[0]
+
+    made: list[BaseRouteHandler] = [root, static, openapi]
     for language in LANGUAGES:
         made += _of(pages, language, found)
     return [*made, *api.handlers(pages)]
 
 
-def _of(
-    pages: Pages, language: Language, found: Callable[[str | None], Response[str]]
-) -> list[BaseRouteHandler]:
+def _of(pages: Pages, language: Language, found: Callable[[str | None], Response[str]]) -> list[BaseRouteHandler]:
     hidden: dict[str, Any] = {"sync_to_thread": True, "include_in_schema": False}
 
     @get(f"/{language}/", name=f"overview-{language}", **hidden)
@@ -113,13 +119,15 @@ def _of(
     return [overview, chosen, network, event, measurement, claims, method]
 
 
-def application(pages: Pages) -> Litestar:
+def router(pages: Pages) -> Router:
+    """To mount beside other handlers of the same server."""
+
     def told(request: Request[Any, Any, Any], status: HTTPStatus, detail: str, key: str, **said: str) -> Response[Any]:
         """A page for a reader, a problem for a program."""
         if request.url.path.startswith("/api/"):
             return problem(status, detail)
         language = _language(request.url.path)
-        page = pages.problem(language, pages.saying(language).say(key, **said))
+        page = pages.problem(language, request.url.path, pages.saying(language).say(key, **said))
         return Response(page, status_code=status.value, media_type=MediaType.HTML)
 
     def refused(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -140,13 +148,35 @@ def application(pages: Pages) -> Litestar:
             response.headers.setdefault(name, value)
         return response
 
-    return Litestar(
-        handlers(pages),
+    return Router(
+        "/",
+        route_handlers=handlers(pages),
         after_request=guarded,
         exception_handlers={HTTPException: refused, BadInput: bad, Exception: failed},
-        openapi_config=OpenAPIConfig(
-            "Ringback observatory", __version__, path="/api/v1", render_plugins=[JsonRenderPlugin(path="/openapi.json")]
-        ),
-        compression_config=CompressionConfig(backend="gzip", minimum_size=1000),
+    )
+
+
+def schema(pages: Pages) -> dict[str, Any]:
+    """OpenAPI of `/api/v1`."""
+    described = Litestar(
+        api.handlers(pages),
+        openapi_config=OpenAPIConfig("Ringback observatory", __version__, render_plugins=[JsonRenderPlugin()]),
         logging_config=None,
+    )
+    return described.openapi_schema.to_schema()
+
+
+def application(pages: Pages) -> Litestar:
+    """The observatory by itself."""
+
+    def nowhere(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+        path, status = request.url.path, HTTPStatus(error.status_code)
+        if path.startswith("/api/"):
+            return problem(status, error.detail)
+        language = _language(path)
+        page = pages.problem(language, path, pages.saying(language).say("page.notfound"))
+        return Response(page, status_code=status.value, media_type=MediaType.HTML, headers=HEADERS)
+
+    return Litestar(
+        [router(pages)], exception_handlers={HTTPException: nowhere}, openapi_config=None, logging_config=None
     )

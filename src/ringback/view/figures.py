@@ -4,6 +4,7 @@ Answers are kept as long as the lake stays as it is. A lock, since a reading is 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from threading import RLock
 from typing import Any, TypeVar
@@ -11,9 +12,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from ringback.evidence.cells import Count, Graded, Key
+from ringback.evidence.detector import SETTINGS
 from ringback.evidence.events import Event, events
+from ringback.evidence.observed import VERDICT_RATE
 from ringback.evidence.prevalence import prevalence
-from ringback.record import CellCount
+from ringback.record import CellCount, Point
 from ringback.store import Lake, Reading, Selection
 from ringback.view.address import APPS, FUNCTIONS, PATHS, View
 from ringback.view.ledger import Entry, ledger
@@ -141,7 +144,9 @@ class Figures:
             return view.since, None
         return view.since or (last - WEEK), last
 
-    def _shares(self, by: Sequence[str], selection: Selection, pool: Sequence[str] = ()) -> dict[tuple[Any, ...], Share]:
+    def _shares(
+        self, by: Sequence[str], selection: Selection, pool: Sequence[str] = ()
+    ) -> dict[tuple[Any, ...], Share]:
         """By the values of `by`, in their order. pool: those of them within which cells lean on each other."""
         cells = self._reading.cells(by, selection, clustered=True)
         counts = [_count(cell, pool) for cell in cells]
@@ -155,7 +160,9 @@ class Figures:
 
     def _selection(self, view: View, **more: Any) -> Selection:
         since, until = self.days(view)
-        return Selection(app=(view.app,), function=(view.function,), path=(view.path,), since=since, until=until, **more)
+        return Selection(
+            app=(view.app,), function=(view.function,), path=(view.path,), since=since, until=until, **more
+        )
 
     def regions(self, view: View) -> list[RegionShare]:
         def make() -> list[RegionShare]:
@@ -218,19 +225,17 @@ class Figures:
             public = {row[0]: row[1] for row, share in self._shares(("asn", "region"), chosen).items() if share.public}
             histories = {
                 Key(app, function, asn, public[asn]): [
-                    Graded(
-                        at=point.time.timestamp(),
-                        cluster=point.pseudonym or point.cluster or point.id,
-                        attempted=point.attempted or 0,
-                        failed=point.failed or 0,
-                        instrument=f"{point.source}/{point.rules}",
-                    )
-                    for point in self._reading.series(app, function, asn)
+                    _graded(point) for point in self._reading.series(app, function, asn)
                 ]
                 for _, _, asn, _ in self._reading.networks(chosen)
                 if asn in public
             }
-            judged = events(histories)
+            # Where nothing ever failed, nothing can have begun: left out for speed, but counted among the watched.
+            failing = {key: own for key, own in histories.items() if any(one.failed for one in own)}
+            years = SETTINGS.run_length_years * len(histories) / max(1, len(failing))
+            ours = {one.instrument for own in failing.values() for one in own if one.instrument.startswith("ringback/")}
+            declared = dict.fromkeys(ours, VERDICT_RATE)
+            judged = events(failing, replace(SETTINGS, run_length_years=years), declared)
             found = [_measured(event, i) for history in judged.values() for i, event in enumerate(history.events)]
             return sorted(found, key=lambda one: (one.onset or one.windows[0][0], one.asn))
 
@@ -254,6 +259,16 @@ class Figures:
             return str(best.keys["region"]) if best and best.keys["region"] else None
 
         return self._once(("region_of", asn), make)
+
+
+def _graded(point: Point) -> Graded:
+    return Graded(
+        at=point.time.timestamp(),
+        cluster=point.pseudonym or point.cluster or point.id,
+        attempted=point.attempted or 0,
+        failed=point.failed or 0,
+        instrument=f"{point.source}/{point.rules}",
+    )
 
 
 def _one(asn: int | None) -> tuple[int, ...] | None:

@@ -4,16 +4,9 @@ from datetime import timedelta
 
 import msgspec
 
-from ringback.evidence.cells import Key
+from ringback.evidence import observed
 from ringback.evidence.claims import Answered, Claim, Verdicts, answer, claims
 from ringback.store import Reading, Selection
-from ringback.store.queries import selected
-from ringback.view.address import FUNCTIONS
-
-COLUMNS = (
-    *("app", "function", "direction", "path", "asn", "region", "time", "day", "status", "mechanism", "trigger"),
-    *("pseudonym", "cluster", "id"),
-)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -38,33 +31,10 @@ def verdicts(reading: Reading, claim: Claim) -> list[Verdicts]:
     days = Selection(
         source=("ringback",),
         app=sorted({condition.app for condition in claim.conditions}),
-        function=FUNCTIONS,
         since=claim.date,
         until=claim.date + timedelta(days=claim.days),
     )
-    rows = selected(reading.table, days).select(list(COLUMNS)).to_pyarrow().to_pylist()
-    tunnels: dict[tuple[object, ...], bool] = {}
-    for row in rows:
-        if row["path"] != "direct" and row["pseudonym"]:
-            cell = _cell(row)
-            tunnels[cell] = tunnels.get(cell, False) or row["status"] == "working"
-    return [
-        Verdicts(
-            key=Key(row["app"], row["function"], row["asn"], row["region"]),
-            at=row["time"].timestamp(),
-            cluster=row["cluster"] or row["pseudonym"] or row["id"],
-            status=row["status"],
-            mechanism=row["mechanism"],
-            trigger=row["trigger"],
-            bypassed=tunnels.get(_cell(row)),
-        )
-        for row in rows
-        if row["path"] == "direct"
-    ]
-
-
-def _cell(row: dict[str, object]) -> tuple[object, ...]:
-    return row["pseudonym"], row["day"], row["app"], row["function"], row["direction"]
+    return observed.verdicts(reading.observations(days)) if claim.conditions else []
 
 
 def entry(claim: Claim, found: Answered) -> Entry:

@@ -12,14 +12,16 @@ from ringback import __version__
 from ringback.collect.published import Published
 from ringback.errors import BadInput
 from ringback.evidence.claims import timeline
+from ringback.store import Lake
 from ringback.view import drawing, raw
 from ringback.view.address import APPS, FUNCTIONS, PATHS, START, View
 from ringback.view.drawing import Axis, Mark
-from ringback.view.figures import COLUMNS, K, DayShare, Figures, Measured, Share
+from ringback.view.figures import COLUMNS, DayShare, Figures, K, Measured, Share
 from ringback.view.saying import Saying
 from ringback.words import LANGUAGES, Language, explain
 
 LONGEST_NAME = 60
+MOST_OPEN = 12  # published measurements that the overview lists
 
 
 class Pages:
@@ -41,6 +43,15 @@ class Pages:
         )
         self._sayings = {language: Saying(language) for language in LANGUAGES}
 
+    @classmethod
+    def of(cls, folder: Path, lake: Path) -> "Pages":
+        """Of an observatory's folder: `open` holds published reports, `networks.json` names, and `emulated` stands
+        there where the people are invented."""
+        figures = Figures(Lake(lake))
+        return cls(
+            figures, Published(folder / "open"), names_of(folder / "networks.json"), (folder / "emulated").exists()
+        )
+
     def saying(self, language: Language) -> Saying:
         return self._sayings[language]
 
@@ -49,9 +60,9 @@ class Pages:
         return known[:LONGEST_NAME] if known else f"AS{asn}"
 
     def _page(self, template: str, language: Language, place: str, **values: Any) -> str:
-        """place: the page's address below its language's root. Links are relative, so that a mirror may stand anywhere."""
+        """place: the page's address below its language's root. Links are relative: a mirror may stand anywhere."""
         saying = self._sayings[language]
-        up = "../" * (place.partition("?")[0].count("/") + 1)
+        up = values.pop("up", "../" * (place.partition("?")[0].count("/") + 1))
         return self._environment.get_template(template).render(
             language=language,
             languages=LANGUAGES,
@@ -95,7 +106,8 @@ class Pages:
             chart=self._chart(saying, shown, daily, measured, policies, language, view.place),
             events=measured,
             policies=policies,
-            networks=figures.networks(view)[:200],
+            networks=figures.networks(view),
+            opened=self._opened(),
             apps=list(dict.fromkeys([*(cell.app for cell in matrix), view.app])) or APPS,
             functions=FUNCTIONS,
             paths=PATHS,
@@ -179,11 +191,23 @@ class Pages:
     def method(self, language: Language) -> str:
         return self._page("method.html", language, "method/")
 
-    def problem(self, language: Language, told: str) -> str:
-        return self._page("problem.html", language, "", told=told)
+    def problem(self, language: Language, path: str, told: str) -> str:
+        """path: what was asked for; links go from there."""
+        return self._page("problem.html", language, "", up="../" * (path.count("/") - 1), told=told)
 
     def _events(self, view: View) -> list[Measured]:
         return self.figures.events(view.app, view.function) if view.path == "direct" else []
+
+    def _opened(self) -> list[tuple[str, int, Any]]:
+        """(report, number, measurement) of the newest that were published."""
+        found = []
+        for day in reversed(self.published.days()):
+            for id in self.published.of(day):
+                report = self.published.get(id)
+                found += [(id, n, m) for n, m in enumerate(report.measurements)] if report else []
+                if len(found) >= MOST_OPEN:
+                    return found[:MOST_OPEN]
+        return found
 
     def _span(self) -> tuple[date, date]:
         extent = self.figures.extent()
@@ -212,7 +236,12 @@ class Pages:
     ) -> drawing.Chart:
         up = "../" * (place.partition("?")[0].count("/") + 1)
         onsets = [
-            Mark(axis.x(one.onset), f"{self.name(one.asn)}: {saying.moment(one.onset)}", 0, f"{up}{language}/event/{one.id}/")
+            Mark(
+                axis.x(one.onset),
+                f"{self.name(one.asn)}: {saying.moment(one.onset)}",
+                0,
+                f"{up}{language}/event/{one.id}/",
+            )
             for one in measured or ()
             if one.onset is not None and axis.holds(one.onset.date()) and one.kind == "event"
         ]

@@ -5,6 +5,7 @@ Every link is relative, so that the folder may be served from any place of any h
 
 import re
 from collections import deque
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
@@ -17,7 +18,8 @@ from ringback.words import LANGUAGES
 
 LINK = re.compile(r'(?:href|action)="([^"#]+)"')
 HOST = "http://testserver.local"
-INDEX = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Ringback</title><meta name="viewport" content="width=device-width">
+INDEX = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Ringback</title>
+<meta name="viewport" content="width=device-width">
 <p><a href="en/">English</a> · <a href="ru/">Русский</a></p></html>
 """
 
@@ -45,7 +47,7 @@ def publish(pages: Pages, folder: Path) -> int:
                         if after.startswith("/") and after not in seen:
                             seen.add(after)
                             waiting.append(after)
-                    content = LINK.sub(lambda match: _static(match, address), text).encode()
+                    content = LINK.sub(partial(_static, address), text).encode()
                 file = folder / place_of(address)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
@@ -66,7 +68,7 @@ def place_of(address: str) -> str:
     return "-".join([path, *(re.sub(r"[^A-Za-z0-9._]", "_", value) for _, value in parse_qsl(parts.query))]) + ".json"
 
 
-def _static(match: re.Match[str], address: str) -> str:
+def _static(address: str, match: re.Match[str]) -> str:
     """The same link as it stands in a folder: data have other names there."""
     link = match[1].replace("&amp;", "&")
     path = urlsplit(urljoin(HOST + address, link)).path

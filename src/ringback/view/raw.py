@@ -49,9 +49,7 @@ def drawn(rounds: Sequence[Round]) -> list[Drawn]:
         seen.append(round_evidence(each))
         so_far = combine(seen, forms)
         ordered = sorted(each.exchanges, key=lambda one: one.started_at)
-        found.append(
-            Drawn(each.number, each.form, so_far.e_value, so_far.e_working, [arrived(one) for one in ordered])
-        )
+        found.append(Drawn(each.number, each.form, so_far.e_value, so_far.e_working, [arrived(one) for one in ordered]))
     return found
 
 
@@ -62,7 +60,11 @@ def arrived(exchange: ExchangeRecord) -> Arrived:
         out = _share(outcome.outward.received) if known else None
         inward = _share(outcome.inward.received)
     else:
-        out = outcome.up_received / outcome.up_expected if outcome.up_received is not None and outcome.up_expected else None
+        out = (
+            outcome.up_received / outcome.up_expected
+            if outcome.up_received is not None and outcome.up_expected
+            else None
+        )
         inward = outcome.down_received / outcome.down_expected if outcome.down_expected else None
     return Arrived(arm.payload == "original", arm.port == "app", out, inward)
 

@@ -27,7 +27,7 @@ def regions(country: str) -> dict[str, Region]:
     if len(country) != 2 or not country.isalpha() or not file.is_file():
         return {}
     tables = tomllib.loads(file.read_text("utf-8"))
-    return {code: Region(code, *one["at"], one["en"], one["ru"]) for code, one in tables.items()}
+    return {code: Region(code, one["at"][0], one["at"][1], one["en"], one["ru"]) for code, one in tables.items()}
 
 
 def region_name(code: str, language: str) -> str:

@@ -1,5 +1,6 @@
 """Numbers, days and findings in a language's words, for templates and sentences."""
 
+import math
 from datetime import date, datetime
 
 from ringback.view.address import View
@@ -21,17 +22,14 @@ class Saying:
         self.say = self.phrases.say
 
     def percent(self, share: float) -> str:
-        return self.say("page.percent", n=self._whole(share))
-
-    def _whole(self, share: float) -> str:
-        """Percent, with a decimal below one."""
-        value = 100 * share
-        return self.phrases.number(value, 1 if 0 < value < 0.95 else 0)
+        return self.say("page.percent", n="<1" if 0 < share < 0.005 else self.phrases.number(100 * share))
 
     def interval(self, pair: tuple[float, float] | None, key: str = "page.range") -> str:
+        """In whole percent, rounded outwards: never narrower than it is."""
         if pair is None:
             return self.say("page.none")
-        return self.say(key, low=self._whole(pair[0]), high=self._whole(pair[1]))
+        low, high = math.floor(100 * pair[0] + 1e-9), math.ceil(100 * pair[1] - 1e-9)
+        return self.say(key, low=self.phrases.number(low), high=self.phrases.number(high))
 
     def share(self, share: Share) -> str:
         return self.percent(share.restricted) if share.restricted is not None else self.say("page.few")
@@ -92,7 +90,7 @@ class Saying:
             "until": self.day(days[1]),
             "what": self.what(view.function),
             "app": self.app(view.app),
-            "path": self.path(view.path),
+            "path": self.say(f"page.by.{view.path}") if view.path in ("direct", "vpn") else view.path,
             "share": self.share(total),
             "range": self.interval(total.interval, "page.range_long"),
             "high": self.percent(total.interval[1]) if total.interval else "",
