@@ -147,9 +147,7 @@ async def test_every_flow_has_a_local_port_that_was_never_used(server: Echo) -> 
     assert len(set(server.sources)) == len(server.sources)
 
 
-async def test_a_port_that_is_handed_out_again_is_not_taken(
-    server: Echo, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_port_that_is_handed_out_again_is_not_taken(server: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system is made to offer the first flow's port to the second one; it must ask for another."""
     offered: list[int] = []
     free = opening.bind_anywhere

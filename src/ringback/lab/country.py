@@ -40,7 +40,7 @@ class Place:
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
     def random(self, purpose: str) -> Random:
-        return Random(self.number(purpose))  # noqa: S311 - repeatable on purpose
+        return Random(self.number(purpose))
 
 
 def places(scenario: Scenario, seed: int) -> Iterator[Place]:

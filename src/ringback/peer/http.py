@@ -45,7 +45,9 @@ def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the fault is this server's")
 
 
-def application(answer: Answering, about: dict[str, object], beside: Sequence[BaseRouteHandler | Router] = ()) -> Litestar:
+def application(
+    answer: Answering, about: dict[str, object], beside: Sequence[BaseRouteHandler | Router] = ()
+) -> Litestar:
     """The peer's handlers and others `beside` them, in one application. about: see `routes`."""
     return mounted([*routes(answer, about), *beside])
 

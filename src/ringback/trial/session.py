@@ -417,7 +417,7 @@ def render(spec: ExchangeSpec, seed: bytes, replays: Sequence[bytes], catalogue:
     """The one renderer of both ends: the probe's train here, everything else from `flow`."""
     if spec.form in (probe.FORM, probe.KNOCK):
         return probe.render(spec, seed)
+    known = captured.by_digest(replays)
     if limited.is_limited(spec.form):
-        known = captured.by_digest(replays)
         return limited.render(spec, seed, lambda call: flow.render(call, seed, known))
-    return flow.render(spec, seed, captured.by_digest(replays))
+    return flow.render(spec, seed, known)

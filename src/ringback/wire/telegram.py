@@ -108,7 +108,7 @@ def encode(frame: Frame) -> bytes:
     if len(tag) != TAG_LENGTH:
         raise BadInput(f"tag of {len(tag)} bytes, not 16", where)
     if isinstance(frame, Media):
-        if len(frame.sender) != 4 or len(frame.data) > 0xFFFFFFFF :
+        if len(frame.sender) != 4 or len(frame.data) > 0xFFFFFFFF:
             raise BadInput(f"sender tag of {len(frame.sender)} bytes, not 4", where)
         return tag + frame.sender + len(frame.data).to_bytes(4, "big") + frame.data + bytes(-len(frame.data) % 4)
     if isinstance(frame, PeerRequest):
