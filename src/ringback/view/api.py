@@ -6,7 +6,7 @@ import msgspec
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from ringback.record import Report
 from ringback.view.address import START, parsed
@@ -14,10 +14,10 @@ from ringback.view.figures import DayShare, Extent, MatrixCell, Measured, Networ
 from ringback.view.ledger import Entry
 from ringback.view.pages import Pages
 
-App = Annotated[str, Parameter(description="An app of the catalogue.", examples=[])]
-Function = Annotated[str, Parameter(description="text, media or voice.")]
-Path = Annotated[str, Parameter(description="direct, or a VPN path's name.")]
-Day = Annotated[str | None, Parameter(description="A UTC day, included. Default: the last week that has data.")]
+App = Annotated[str, QueryParameter(description="An app of the catalogue.")]
+Function = Annotated[str, QueryParameter(description="text, media or voice.")]
+Path = Annotated[str, QueryParameter(description="direct, or a VPN path's name.")]
+Day = Annotated[str | None, QueryParameter(description="A UTC day, included. Default: the last week that has data.")]
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -80,7 +80,7 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
         return figures.networks(parsed(app, function, path, since, until))
 
     @get("/api/v1/networks/{asn:int}", sync_to_thread=True, operation_id="network")
-    def network(asn: int, since: Day = None, until: Day = None) -> OneNetwork:
+    def network(asn: FromPath[int], since: Day = None, until: Day = None) -> OneNetwork:
         """Everything that one network does."""
         region = figures.region_of(asn)
         if region is None:
@@ -95,7 +95,10 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
 
     @get("/api/v1/timeline", sync_to_thread=True, operation_id="timeline")
     def timeline(
-        app: App = START.app, function: Function = START.function, path: Path = START.path, asn: int | None = None
+        app: App = START.app,
+        function: Function = START.function,
+        path: Path = START.path,
+        asn: FromQuery[int | None] = None,
     ) -> list[DayShare]:
         """Each day's share, of all networks or of one."""
         return figures.daily(parsed(app, function, path), asn)
@@ -112,7 +115,7 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
         return figures.ledger()
 
     @get("/api/v1/measurements/{report:str}", sync_to_thread=True, operation_id="measurement")
-    def measurement(report: str) -> Response[Report]:
+    def measurement(report: FromPath[str]) -> Response[Report]:
         """A report with its raw outcomes, where its sender published it."""
         found = pages.published.get(report)
         if found is None:

@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException, NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from ringback import __version__
@@ -59,7 +60,7 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
         return Redirect(f"/{preferred(request.headers.get('accept-language', ''))}/")
 
     @get("/static/{name:str}", sync_to_thread=False, include_in_schema=False)
-    def static(name: str) -> Response[bytes]:
+    def static(name: FromPath[str]) -> Response[bytes]:
         if name not in STATIC:
             raise NotFoundException
         content = (files("ringback.view") / "static" / name).read_bytes()
@@ -83,29 +84,35 @@ def _of(pages: Pages, language: Language, found: Callable[[str | None], Response
     hidden: dict[str, Any] = {"sync_to_thread": True, "include_in_schema": False}
 
     @get(f"/{language}/", name=f"overview-{language}", **hidden)
-    def overview(since: str | None = None, until: str | None = None) -> Response[str]:
+    def overview(since: FromQuery[str | None] = None, until: FromQuery[str | None] = None) -> Response[str]:
         return found(pages.overview(language, parsed(START.app, START.function, START.path, since, until)))
 
     @get(f"/{language}/of/{{app:str}}/{{function:str}}/{{path:str}}/", name=f"of-{language}", **hidden)
     def chosen(
-        app: str, function: str, request: Request[Any, Any, Any], since: str | None = None, until: str | None = None
+        app: FromPath[str],
+        function: FromPath[str],
+        request: Request[Any, Any, Any],
+        since: FromQuery[str | None] = None,
+        until: FromQuery[str | None] = None,
     ) -> Response[str]:
         view = parsed(app, function, request.path_params["path"], since, until)
         return found(pages.overview(language, view))
 
     @get(f"/{language}/network/{{asn:str}}/", name=f"network-{language}", **hidden)
-    def network(asn: str, since: str | None = None, until: str | None = None) -> Response[str]:
+    def network(
+        asn: FromPath[str], since: FromQuery[str | None] = None, until: FromQuery[str | None] = None
+    ) -> Response[str]:
         if not (asn.isascii() and asn.isdigit() and len(asn) <= MOST_DIGITS):
             raise NotFoundException
         view = parsed(START.app, START.function, START.path, since, until)
         return found(pages.network(language, int(asn), view))
 
     @get(f"/{language}/event/{{id:str}}/", name=f"event-{language}", **hidden)
-    def event(id: str) -> Response[str]:
+    def event(id: FromPath[str]) -> Response[str]:
         return found(pages.event(language, id))
 
     @get(f"/{language}/measurement/{{report:str}}/{{number:int}}/", name=f"measurement-{language}", **hidden)
-    def measurement(report: str, number: int) -> Response[str]:
+    def measurement(report: FromPath[str], number: FromPath[int]) -> Response[str]:
         return found(pages.measurement(language, report, number))
 
     @get(f"/{language}/claims/", name=f"claims-{language}", **hidden)

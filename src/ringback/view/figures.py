@@ -232,7 +232,9 @@ class Figures:
             }
             # Where nothing ever failed, nothing can have begun: left out for speed, but counted among the watched.
             failing = {key: own for key, own in histories.items() if any(one.failed for one in own)}
-            years = SETTINGS.run_length_years * len(histories) / max(1, len(failing))
+            if not failing:
+                return []
+            years = SETTINGS.run_length_years * len(histories) / len(failing)
             ours = {one.instrument for own in failing.values() for one in own if one.instrument.startswith("ringback/")}
             declared = dict.fromkeys(ours, VERDICT_RATE)
             judged = events(failing, replace(SETTINGS, run_length_years=years), declared)

@@ -1,0 +1,217 @@
+"""Pages and API of a country, of nothing, of one measurement, and of what only a hostile sender would write."""
+
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import quote, urljoin
+
+import msgspec
+import pytest
+from litestar.testing import TestClient
+
+from ringback.collect.published import Published
+from ringback.record import Observation, identified
+from ringback.store import Lake
+from ringback.view import Pages, application, publish
+from ringback.view.figures import Figures, K
+from ringback.view.regions import regions
+
+HOSTILE = "\"'><script>alert(1)</script>{{7*7}}{% raw %}\u202e\x00"
+PLACES = ("", "of/telegram/voice/direct/", "of/max/text/vpn/", "claims/", "method/", "network/64496/")
+
+
+class Links(HTMLParser):
+    """Every address that a browser would ask for by itself, and every link."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.links: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attributes}
+        self.tags.append(tag)
+        if tag == "a":
+            self.links.append(given["href"])
+        self.fetched += [given[name] for name in ("src", "href", "data") if name in given and tag not in ("a", "base")]
+
+
+def links(text: str) -> Links:
+    found = Links()
+    found.feed(text)
+    return found
+
+
+def one_of(**changes: object) -> Observation:
+    plain = Observation(
+        source="ringback",
+        time=datetime(2025, 8, 13, 9, tzinfo=UTC),
+        app="whatsapp",
+        function="voice",
+        direction="outgoing",
+        asn=64500,
+        region="RU-MOW",
+        attempted=1,
+        failed=1,
+        pseudonym="someone",
+        status="restricted",
+        rules="1",
+    )
+    return identified(msgspec.structs.replace(plain, **changes))
+
+
+def shown_by(lake: Lake, folder: Path) -> TestClient:
+    return TestClient(application(Pages(Figures(lake), Published(folder / "open"), {64500: HOSTILE})))
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize("place", PLACES)
+def test_every_page_is_whole_and_asks_no_other_host(client: TestClient, language: str, place: str) -> None:
+    answer = client.get(f"/{language}/{place}")
+    assert answer.status_code == 200
+    assert f'<html lang="{language}">' in answer.text
+    found = links(answer.text)
+    assert "script" not in found.tags
+    assert not [one for one in [*found.fetched, *found.links] if "//" in one]
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert len(answer.content) < 150_000
+
+
+def test_the_sentence_says_the_numbers_that_the_api_has(client: TestClient) -> None:
+    total = client.get("/api/v1/overview").json()["total"]
+    assert total["interval"][0] < total["restricted"] < total["interval"][1]
+    headline = re.search(r"<h1.*?</h1>", client.get("/en/").text, re.DOTALL)
+    assert headline is not None
+    assert f"{round(100 * total['restricted'])} %" in headline[0]
+
+
+def test_moscow_and_petersburg_are_found_to_be_worst_and_max_untouched(client: TestClient) -> None:
+    days = "since=2025-08-12&until=2025-08-16"
+    shares = {one["region"]: one["share"] for one in client.get(f"/api/v1/regions?{days}").json()}
+    public = {region: one for region, one in shares.items() if one["public"] and one["restricted"] is not None}
+    worst = sorted(public, key=lambda region: -public[region]["restricted"])[:2]
+    assert set(worst) == {"RU-MOW", "RU-SPE"}
+    for cell in client.get(f"/api/v1/matrix?{days}").json():
+        if cell["app"] in ("max", "signal") or cell["function"] != "voice":
+            assert cell["share"]["restricted"] is None or cell["share"]["interval"][1] < 0.02, cell
+
+
+def test_onsets_are_found_on_the_day_of_the_onset_and_nowhere_else(client: TestClient) -> None:
+    events = [one for one in client.get("/api/v1/events").json() if one["kind"] == "event"]
+    assert len(events) >= 5
+    assert {one["onset"][:10] for one in events} <= {"2025-08-11", "2025-08-12"}
+    assert {one["onset"][:10] for one in events} & {"2025-08-11"}
+    for app in ("signal", "max"):
+        assert client.get("/api/v1/events", params={"app": app}).json() == []
+
+
+def test_the_map_is_drawn_from_the_apis_numbers(client: TestClient) -> None:
+    shares = {one["region"]: one["share"] for one in client.get("/api/v1/regions").json()}
+    tiles = dict(re.findall(r'<g class="tile (\w+)" data-region="([\w-]+)">', client.get("/en/").text))
+    drawn = {
+        region: shade
+        for shade, region in re.findall(r'class="tile (\w+)" data-region="([\w-]+)"', client.get("/en/").text)
+    }
+    assert tiles
+    assert set(drawn) == set(regions("RU"))
+    for region, shade in drawn.items():
+        share = shares.get(region, {}).get("restricted")
+        assert (shade == "few") == (share is None), region
+    assert drawn["RU-CHU"] == "few", "two people are too few to be shown, and never shown as good"
+
+
+def test_fewer_people_than_k_leave_no_number_behind(client: TestClient) -> None:
+    for address in ("regions", "networks", "matrix", "timeline"):
+        for row in client.get(f"/api/v1/{address}").json():
+            share = row["share"]
+            assert share["public"] == (share["participants"] >= K)
+            if not share["public"]:
+                assert (share["restricted"], share["interval"], share["n"]) == (None, None, 0)
+
+
+def test_days_in_the_address_are_what_is_shown(client: TestClient) -> None:
+    page = client.get("/en/?since=2025-08-06&until=2025-08-09").text
+    assert "no network was seen to treat" in page
+    assert 'value="2025-08-06"' in page
+
+
+def test_a_published_measurement_shows_rounds_and_the_growing_e_value(client: TestClient, pages: Pages) -> None:
+    report, number, _ = pages._opened()[0]
+    answer = client.get(f"/en/measurement/{report}/{number}/")
+    assert answer.status_code == 200
+    assert 'id="growth"' in answer.text
+    assert answer.text.count('class="own"') > 10
+    assert client.get(f"/api/v1/measurements/{report}").json()["rounds"]
+    assert client.get("/en/measurement/nobody/0/").status_code == 404
+
+
+def test_errors_are_problems_for_programs_and_pages_for_people(client: TestClient) -> None:
+    for address in ("/api/v1/regions?app=%3Cb%3E", "/api/v1/overview?since=yesterday"):
+        answer = client.get(address)
+        assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+        assert answer.json()["status"] == 400
+    for address in ("/api/v1/nothing", "/api/v1/networks/1", "/api/v1/measurements/x"):
+        answer = client.get(address)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    for address in ("/ru/nothing/", "/ru/network/1/", "/ru/event/x/", "/ru/network/99999999999999999999/"):
+        answer = client.get(address)
+        assert answer.status_code == 404
+        assert "Такой страницы нет" in answer.text
+
+
+def test_openapi_describes_every_quantity(client: TestClient) -> None:
+    described = client.get("/api/v1/openapi.json").json()["paths"]
+    wanted = ("overview", "regions", "networks", "matrix", "timeline", "events", "claims")
+    assert {f"/api/v1/{name}" for name in wanted} <= set(described)
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_an_empty_store_breaks_no_page(empty: Pages, language: str) -> None:
+    with TestClient(application(empty)) as client:
+        for place in PLACES[:-1]:
+            assert client.get(f"/{language}/{place}").status_code == 200, place
+        assert client.get(f"/{language}/network/64496/").status_code == 404
+        for name in ("overview", "regions", "networks", "matrix", "timeline", "events", "claims"):
+            assert client.get(f"/api/v1/{name}").status_code == 200, name
+
+
+def test_one_measurement_is_shown_to_be_too_little(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    lake.append([one_of()])
+    with shown_by(lake, tmp_path) as client:
+        page = client.get("/en/").text
+        assert "too few people" in page
+        assert client.get("/en/network/64500/").status_code == 200
+        assert client.get("/api/v1/overview").json()["total"]["restricted"] is None
+
+
+def test_hostile_words_in_every_field_stay_words(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    fields = ("app", "function", "path", "region", "reason", "pseudonym")  # the others are closed vocabularies
+    people = [
+        one_of(**{field: HOSTILE.replace("\x00", "")}, measurement=f"{field}-{n}", cluster=f"c{n}")
+        for field in fields
+        for n in range(K + 1)
+    ]
+    lake.append(people)
+    with shown_by(lake, tmp_path) as client:
+        bad = quote(HOSTILE, safe="")
+        for place in ("", "network/64500/", "claims/", f"of/{bad}/voice/direct/", f"event/{bad}/"):
+            answer = client.get(f"/en/{place}")
+            assert answer.status_code < 500, place
+            assert "script" not in links(answer.text).tags, place
+            assert "49" not in re.findall(r"alert\(1\)[^7]{0,12}(49)", answer.text)
+
+
+def test_the_published_site_is_whole_without_a_server(pages: Pages, tmp_path: Path) -> None:
+    assert publish(pages, tmp_path) > 100
+    for file in tmp_path.rglob("*.html"):
+        found = links(file.read_text("utf-8"))
+        for link in [*found.links, *found.fetched]:
+            if link.startswith("#"):
+                continue
+            target = urljoin(f"/{file.relative_to(tmp_path).as_posix()}", link).lstrip("/").partition("#")[0]
+            path = tmp_path / target / "index.html" if target.endswith("/") or not target else tmp_path / target
+            assert path.is_file(), (file, link)
