@@ -97,8 +97,8 @@ def reports(nation: Nation, recordings: Recordings) -> Iterator[Report]:
 
 
 def opened(nation: Nation, most: int = 3) -> Iterator[Report]:
-    """Reports whose senders publish them with their raw outcomes: one call of the first app in each of the first
-    situations in which something acts, measured now. Some seconds of a processor each."""
+    """Reports whose senders publish them with their raw outcomes: one call of the app that a rule is about, in each of
+    the first situations in which one acts, measured now. Some seconds of a processor each."""
     seen: set[str] = set()
     for visit in visits(nation):
         if len(seen) == most:
@@ -107,7 +107,8 @@ def opened(nation: Nation, most: int = 3) -> Iterator[Report]:
             continue
         seen.add(visit.situation.key)
         scenario = visit.situation.scenario()
-        first = scenario.apps[0] if "whatsapp" not in scenario.apps else "whatsapp"
+        named = [rule.match.app for rule in visit.situation.rules if rule.match.app]
+        first = named[0] if named else scenario.apps[0]
         scenario = msgspec.structs.replace(scenario, apps=(first,), functions=("voice",), paths=("direct",))
         place = Place(scenario, scenario.networks[0], visit.participant, nation.seed)
         result = in_virtual_time(place, None, None, False)
