@@ -97,6 +97,15 @@ def test_what_can_not_be_meant_is_refused_with_its_line(old: str, new: str, said
     assert (refused.value.where or "").startswith("small.toml:")
 
 
+def test_what_is_published_is_a_fresh_session_that_meets_the_networks_rules() -> None:
+    reports = list(recordings.opened(nation.load("ru-2025-08")))
+    assert len(reports) == 3
+    for report in reports:
+        assert report.open
+        assert report.rounds
+        assert {one.verdict.status for one in report.measurements} == {"restricted"}
+
+
 @pytest.mark.slow
 def test_a_fresh_session_of_the_engine_is_like_the_recorded_ones() -> None:
     """The recorded sessions are the engine's: one of a new seed agrees with them in what it decides."""

@@ -84,7 +84,7 @@ def test_the_sentence_says_the_numbers_that_the_api_has(client: TestClient) -> N
     assert total["interval"][0] < total["restricted"] < total["interval"][1]
     headline = re.search(r"<h1.*?</h1>", client.get("/en/").text, re.DOTALL)
     assert headline is not None
-    assert f"{round(100 * total['restricted'])} %" in headline[0]
+    assert f"{round(100 * total['restricted'])}\u00a0%" in headline[0]
 
 
 def test_moscow_and_petersburg_are_found_to_be_worst_and_max_untouched(client: TestClient) -> None:

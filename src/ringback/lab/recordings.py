@@ -110,7 +110,7 @@ def opened(nation: Nation, most: int = 3) -> Iterator[Report]:
         named = [rule.match.app for rule in visit.situation.rules if rule.match.app]
         first = named[0] if named else scenario.apps[0]
         scenario = msgspec.structs.replace(scenario, apps=(first,), functions=("voice",), paths=("direct",))
-        place = Place(scenario, scenario.networks[0], visit.participant, nation.seed)
+        place = Place(scenario, scenario.networks[0], 0, nation.seed)
         result = in_virtual_time(place, None, None, False)
         made = [row for row in rows(place, result) if isinstance(row, Measurement)]
         closing = next(row for row in rows(place, result) if isinstance(row, NetworkRecord))

@@ -10,7 +10,7 @@ from ringback.view.regions import regions
 
 TILE, GAP = 46, 5
 STEPS = (0.05, 0.2, 0.4, 0.6, 0.8)  # lower ends of the classes of colour, after the first
-WIDTH, HEIGHT, LEFT, RIGHT, TOP = 960, 260, 44, 12, 12
+WIDTH, HEIGHT, LEFT, RIGHT, TOP = 960, 260, 52, 12, 12
 LANE = 26
 
 
@@ -143,10 +143,10 @@ def chart(
 ) -> Chart:
     """Shares by day with their interval, over lanes of marks. name_day, tell: how a day and a share are said."""
     runs = stretches(days)
-    lanes = LANE * (bool(onsets) + bool(policies))
+    lanes = LANE * (bool(onsets) + bool(policies))  # under the days' names
     return Chart(
         width=WIDTH,
-        height=HEIGHT + lanes + 8,
+        height=HEIGHT + 14 + lanes,
         base=HEIGHT,
         left=LEFT,
         bands=[band(axis, run) for run in runs],

@@ -80,7 +80,7 @@ class Saying:
 
     def title(self, view: View) -> str:
         said = self.say("page.overview.title", what=self.what(view.function), app=self.app(view.app))
-        return said[:1].upper() + said[1:]
+        return self.first(said)
 
     def headline(self, view: View, days: tuple[date | None, date | None], total: Share) -> str:
         """What is so, in one sentence made from the numbers."""
@@ -115,12 +115,16 @@ class Saying:
                 said.append(self.say("page.overview.spared", what=what, share=self.share(cell.share), range=range_))
             elif cell.path != "direct" and cell.function == view.function and view.path == "direct":
                 said.append(self.say("page.overview.bypass", share=self.share(cell.share), range=range_))
-        return [text[:1].upper() + text[1:] for text in said]
+        return [self.first(text) for text in said]
 
     def event(self, event: Measured, network: str) -> str:
         what, app = self.what(event.function), self.app(event.app)
         said = self.say("page.event.title", what=what, app=app, network=network)
-        return said[:1].upper() + said[1:]
+        return self.first(said)
+
+    def first(self, text: str) -> str:
+        """With a capital to begin with."""
+        return text[:1].upper() + text[1:]
 
     def few(self, key: str) -> str:
         return self.say(key, k=K)
