@@ -47,7 +47,9 @@ async def test_a_call_that_nobody_disturbs_is_not_called_restricted(tmp_path: Pa
 
     (trial,) = result.trials
     exchanges = [each for one in trial.rounds for each in one.exchanges]
-    assert len(exchanges) >= 24
+    assert [len(one.exchanges) for one in trial.rounds] in ([24], [24, 16]), (
+        "a call's round, and a sample of it if undecided"
+    )
     assert {(e.spec.arm.payload, e.spec.arm.port) for e in exchanges} == {
         (payload, port) for payload in ("original", "control") for port in ("app", "other")
     }

@@ -138,13 +138,14 @@ def test_days_in_the_address_are_what_is_shown(client: TestClient) -> None:
 
 
 def test_a_published_measurement_shows_rounds_and_the_growing_e_value(client: TestClient, pages: Pages) -> None:
-    report, number, _ = pages._opened()[0]
+    report, number, measurement = pages._opened()[0]
     answer = client.get(f"/en/measurement/{report}/{number}/")
     assert answer.status_code == 200
     assert 'id="growth"' in answer.text
     assert answer.text.count('class="own"') > 10
     assert client.get(f"/api/v1/measurements/{report}").json()["rounds"]
     assert client.get("/en/measurement/nobody/0/").status_code == 404
+    assert measurement.verdict.status == "restricted"
 
 
 def test_errors_are_problems_for_programs_and_pages_for_people(client: TestClient) -> None:
@@ -189,7 +190,7 @@ def test_one_measurement_is_shown_to_be_too_little(tmp_path: Path) -> None:
 
 def test_hostile_words_in_every_field_stay_words(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "lake")
-    fields = ("app", "function", "path", "region", "reason", "pseudonym")  # the others are closed vocabularies
+    fields = ("app", "function", "path", "region", "mechanism", "trigger", "reason", "network_state", "pseudonym")
     people = [
         one_of(**{field: HOSTILE.replace("\x00", "")}, measurement=f"{field}-{n}", cluster=f"c{n}")
         for field in fields

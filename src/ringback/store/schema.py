@@ -4,6 +4,7 @@ Types are those that every engine at hand reads alike: no unsigned integers, no 
 A column may be added (then old parts read as null there, and VERSION goes up); none is renamed or changes its type.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ import pyarrow as pa
 from ringback.errors import BadInput
 from ringback.record import Observation
 from ringback.record.observation import FIELDS
+
+log = logging.getLogger("ringback.store")
 
 VERSION = 1
 _KEY = b"ringback.lake"
@@ -52,10 +55,19 @@ def table(observations: Sequence[Observation]) -> pa.Table:
 
 
 def observations(rows: pa.Table) -> Iterator[Observation]:
-    """Back again. Columns that the table lacks take their defaults; None in a field that has another default, too."""
+    """Back again. Columns that the table lacks take their defaults; None in a field that has another default, too.
+
+    A row with a word that this version does not know (a later one's mechanism, a damaged file) is passed over with a
+    warning that names it: it stays in the lake, and one such row must not take every page and every claim with it.
+    """
     for row in rows.select([name for name in FIELDS if name in rows.column_names]).to_pylist():
         given = {name: value for name, value in row.items() if value is not None or name in _NULLABLE}
-        yield msgspec.convert(given, Observation)
+        try:
+            one = msgspec.convert(given, Observation)
+        except msgspec.ValidationError as error:
+            log.warning("observation %.64r is not understood and left out: %.200s", given.get("id"), error)
+            continue
+        yield one
 
 
 _NULLABLE = {f.name for f in msgspec.structs.fields(Observation) if f.default is None}
