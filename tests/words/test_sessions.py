@@ -63,6 +63,8 @@ def test_a_network_is_named_only_with_a_hop_in_it() -> None:
     somewhere = explain(measured("whatsapp", "voice", "outgoing", with_hop(CUT, 2, 64500)))
     assert "router 2 on the way, in the network AS64500" in somewhere.means
     assert "firewall at home" not in somewhere.does_not_mean
+    assert "firewall at home" in plain(table([measured("whatsapp", "voice", "outgoing", CUT)]))
+    assert "firewall at home" not in plain(table([measured("whatsapp", "voice", "outgoing", with_hop(CUT, 2, 64500))]))
     counted = explain(measured("whatsapp", "voice", "outgoing", with_hop(CUT, 2, None)))
     assert "router 2 on the way, counted from here" in counted.means
     assert "firewall at home" in counted.does_not_mean
@@ -110,7 +112,7 @@ def test_the_scope_decides_what_working_may_say() -> None:
         (Verdict(status="insufficient", reason="a reason of tomorrow"), "not decided: too little evidence"),
         (
             Verdict(status="working", clear_to=ClearTo(1, 172, 10.5)),
-            "no difference seen towards this partner, up to 1 packet",
+            "no difference seen towards this partner, up to 1 packet (about 10 s)",
         ),
     ],
 )
@@ -123,7 +125,7 @@ def test_what_gets_around_it_is_said_and_what_does_not_too() -> None:
     over = measured("whatsapp", "text", None, Verdict(status="restricted", mechanism="reset", trigger="sni"), "vpn")
     assert "Try over a VPN" in explain(blocked, session=[blocked]).next
     assert "The other path was hit as well (vpn)" in explain(blocked, session=[blocked, over]).next
-    assert explain(measured("whatsapp", "voice", "outgoing", CUT)).next == "Go by vpn: no difference was seen there."
+    assert explain(measured("whatsapp", "voice", "outgoing", CUT)).next == "Use vpn for these: no difference was seen there."
 
 
 def test_the_summary_is_the_networks_where_the_whole_network_is_off() -> None:

@@ -49,7 +49,8 @@ def _up_to(function: str, verdict: Verdict, phrases: Phrases) -> str:
     if clear is None:
         return ""
     if function == "voice":
-        return phrases.say("up_to.packets", packets=phrases.counted("up_to_packets", clear.packets))
+        seconds = phrases.say("unit.seconds", n=phrases.rough(clear.seconds))
+        return phrases.say("up_to.packets", packets=phrases.counted("up_to_packets", clear.packets), seconds=seconds)
     return phrases.say("up_to.bytes", bytes=phrases.amount(clear.bytes))
 
 

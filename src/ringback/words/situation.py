@@ -30,7 +30,8 @@ def case(measurement: Measurement, network: NetworkRecord | None = None) -> str:
 LEADS: Mapping[str, tuple[str, ...]] = {
     "offline": ("impaired-offline",),
     "not-listed": ("impaired-not-listed",),
-    "restricted": ("restricted-randomised", "restricted-located"),
+    "restricted-located": ("restricted-located",),
+    "restricted": ("restricted-randomised",),
     "restricted-contrast": ("restricted-contrast",),
     "service-down": ("service-down",),
     "transport": ("impaired-transport",),

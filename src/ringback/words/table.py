@@ -79,7 +79,8 @@ def table(
     phrases = load(language)
     blocks: list[RenderableType] = [_head(summarise(measurements, network, language))]
     if measurements:
-        blocks += [Text(), _matrix(measurements, network, phrases)]
+        legend = Text(phrases.say("table.legend"), style="dim")
+        blocks += [Text(), _matrix(measurements, network, phrases), Text(), legend]
     for each in explain_all(measurements, network, language):
         blocks += [Text(), _explained(each, phrases)]
     return Group(*blocks)
