@@ -15,7 +15,7 @@ from ringback.errors import BadInput, Unavailable
 from ringback.flow import DatagramScript, Replay, ReplayPacket, render
 from ringback.record import Arm, ExchangeSpec
 from ringback.trial.far import MAX_REPLAY_BYTES
-from ringback.trial.session import render as session_render
+from ringback.trial.rendering import render as session_render
 from ringback.wire import rtp, stun, telegram
 from ringback.wire.stun_attributes import Endpoint, build, read
 from tests.capture import making

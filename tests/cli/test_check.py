@@ -13,9 +13,10 @@ import pytest
 
 from ringback.cli import checking, main, targets
 from ringback.cli.measuring import Checked
+from ringback.net import resolver
 from ringback.net.control import ControlClient
 from ringback.record import Measurement, NetworkRecord
-from ringback.trial.session import Result
+from ringback.trial.terms import Result
 from tests.cli.contract import hold_to_the_contract
 from tests.words.situations import ALONE, CALLS_CUT, NORMAL, session
 
@@ -26,7 +27,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         return {}
 
     monkeypatch.setattr(targets, "resolve", nothing)
-    monkeypatch.setattr(targets, "system_resolver", lambda: None)
+    monkeypatch.setattr(resolver, "system_resolver", lambda: None)
     monkeypatch.setattr(checking, "tunnels_in_use", list)
 
 

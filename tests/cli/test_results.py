@@ -23,7 +23,7 @@ from ringback.record import (
     Try,
 )
 from ringback.trial.cells import CellTrial
-from ringback.trial.session import Result
+from ringback.trial.terms import Result
 from tests.words.situations import NORMAL, session
 
 HOME_ROUTER = "192.0.2.77"

@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ringback.cli import checking, main, targets
+from ringback.net import resolver
 from tests.cli.contract import hold_to_the_contract
 from tests.cli.test_lab import SMALL
 
@@ -63,7 +64,7 @@ def test_a_check_towards_a_partner_opens_a_session_and_keeps_its_signature(
         return {}
 
     monkeypatch.setattr(targets, "resolve", nothing)
-    monkeypatch.setattr(targets, "system_resolver", lambda: None)
+    monkeypatch.setattr(resolver, "system_resolver", lambda: None)
     monkeypatch.setattr(checking, "tunnels_in_use", list)
     tokens = [
         "check",

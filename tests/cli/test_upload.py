@@ -12,7 +12,7 @@ import pytest
 from ringback.cli import checking, main, targets, upload
 from ringback.cli.measuring import Checked
 from ringback.record import Measurement, Report
-from ringback.trial.session import Result
+from ringback.trial.terms import Result
 from tests.collect.reports import report, with_raw
 from tests.words.situations import ALONE, CALLS_CUT, NORMAL, session
 

@@ -16,7 +16,8 @@ from ringback.record import Measurement
 from ringback.sim.world import World
 from ringback.trial.conclude import Where, conclude
 from ringback.trial.seam import Ask, Close, Command, Event, Open, Send, Sent, Write
-from ringback.trial.session import Result, Session
+from ringback.trial.session import Session
+from ringback.trial.terms import Result
 
 pytestmark = [
     pytest.mark.namespaces,

@@ -13,8 +13,8 @@ from ringback.peer.serving import running
 from ringback.record import Arm, ExchangeSpec
 from ringback.trial import control, probe
 from ringback.trial.far import FarEnd
+from ringback.trial.rendering import render
 from ringback.trial.seam import Accepted, Delivered, Received, Send, Write
-from ringback.trial.session import render
 from tests.peer.asking import KNOWN, ask, client, opening, voice_spec
 from tests.trial.ends import far_end
 

@@ -14,7 +14,7 @@ import pytest
 
 from ringback.flow.script import DatagramScript
 from ringback.trial import control
-from ringback.trial.session import render
+from ringback.trial.rendering import render
 from tests.peer.asking import KNOWN, MSGPACK, opening, voice_spec
 
 WITHOUT_LOOKUPS = """

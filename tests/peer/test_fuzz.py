@@ -17,8 +17,8 @@ from ringback.flow.script import DatagramScript
 from ringback.record import Arm, ExchangeSpec
 from ringback.trial import control, probe
 from ringback.trial.far import MAX_CHANGED, FarEnd
+from ringback.trial.rendering import render
 from ringback.trial.seam import Accepted, Close, Delivered, Ended, Received, Send, Sent, Write
-from ringback.trial.session import render
 from tests.peer.asking import KNOWN, opening
 from tests.trial.ends import far_end
 from tests.wire.samples import mutate, valid

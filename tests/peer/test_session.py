@@ -14,7 +14,8 @@ from ringback.net.control import ControlClient
 from ringback.peer.serving import running
 from ringback.trial.conclude import Where, conclude
 from ringback.trial.far import SIGNED
-from ringback.trial.session import Session, Settings
+from ringback.trial.session import Session
+from ringback.trial.terms import Settings
 from tests.peer.asking import KNOWN
 
 VOICE_PORT = KNOWN.apps["whatsapp"].functions["voice"].app_port["relay-call"]

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,8 +11,8 @@ from ringback.peer import vantage
 from ringback.trial import contrast, control
 from ringback.trial.control import TrySpec
 from ringback.trial.far import FarEnd, Settings
+from ringback.trial.rendering import render
 from ringback.trial.seam import Open
-from ringback.trial.session import render
 from tests.peer.asking import KNOWN, opening
 
 OWN = {
@@ -150,15 +149,6 @@ def test_tries_of_a_session_are_counted() -> None:
         ask(WEB)
     with pytest.raises(BadInput, match="50 pings"):
         ask(changed(RELAY, pings=51))
-
-
-def test_the_system_resolver_is_the_first_one_named(tmp_path: Path) -> None:
-    file = tmp_path / "resolv.conf"
-    assert vantage.system_resolver(file) is None
-    file.write_text("# by hand\nsearch example.org\nnameserver fe80::1%eth0\nnameserver 192.0.2.53\n")
-    assert vantage.system_resolver(file) == "fe80::1"
-    file.write_text("nameserver\n")
-    assert vantage.system_resolver(file) is None
 
 
 def test_a_name_that_points_inwards_is_not_followed() -> None:

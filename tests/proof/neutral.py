@@ -18,8 +18,8 @@ from ringback.sim.net import SimNet, SimPath
 from ringback.sim.packet import Box, Packet, Passage
 from ringback.sim.world import World
 from ringback.trial.cells import CellTrial
-from ringback.trial.session import Session, Settings
-from ringback.trial.terms import Result
+from ringback.trial.session import Session
+from ringback.trial.terms import Result, Settings
 
 KNOWN = catalogue.load()
 HOPS = 4

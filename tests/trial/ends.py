@@ -7,7 +7,7 @@ from ringback import catalogue
 from ringback.record import Arm, ExchangeSpec
 from ringback.trial import control
 from ringback.trial.far import FarEnd, Settings
-from ringback.trial.session import render
+from ringback.trial.rendering import render
 
 CATALOGUE = catalogue.load()
 OTHER = {"udp": list(range(40_000, 40_016)), "tcp": list(range(41_000, 41_016))}

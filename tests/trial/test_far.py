@@ -12,8 +12,8 @@ from ringback.flow.script import DatagramScript
 from ringback.record import ExchangeSpec
 from ringback.trial import control
 from ringback.trial.far import FarEnd
+from ringback.trial.rendering import render
 from ringback.trial.seam import Received, Send, Sent
-from ringback.trial.session import render
 from tests.trial.ends import CATALOGUE, NEAR, STRANGER, call_spec, far_end, open_round, open_session
 
 APPS = sorted(CATALOGUE.apps)

@@ -20,7 +20,8 @@ from ringback.trial.conclude import Where, with_hop
 from ringback.trial.locating import Located, Search
 from ringback.trial.methods import BY_PAYLOAD, Method, tail_harmed
 from ringback.trial.plan import CALL_SECONDS
-from ringback.trial.session import Result, Session
+from ringback.trial.session import Session
+from ringback.trial.terms import Result
 from ringback.verdict.absence import CUT
 from tests.trial.ends import call_spec
 

@@ -13,13 +13,15 @@ from ringback.cli import targets
 from ringback.cli.request import CheckRequest
 from ringback.flow import DatagramScript, Script
 from ringback.flow import tries as try_bytes
+from ringback.net import resolver as system
 from ringback.net.control import parse_server
 from ringback.record import Arm, Cell, ExchangeSpec
 from ringback.trial import limited, probe
 from ringback.trial.control import Grant, TrySpec
 from ringback.trial.locating import MOST_ROUNDS
 from ringback.trial.plan import CALL_SECONDS, Planned, Sizing, cells_of, draw_round, form_plans
-from ringback.trial.session import most_series, render
+from ringback.trial.rendering import render
+from ringback.trial.schedule import most_series
 from ringback.words import Language, load
 from ringback.words.naming import app_title
 
@@ -136,7 +138,7 @@ def _try_cost(spec: TrySpec) -> int:
 
 
 def _try_lines(request: CheckRequest, catalogue: Catalogue, names: list[str]) -> Iterator[Line]:
-    resolver = targets.system_resolver()
+    resolver = system.system_resolver()
     specs = targets.tries(catalogue, request.apps, request.functions, {name: name for name in names}, resolver)
     for path in request.paths:
         alike: dict[tuple[str, str, str, int], list[TrySpec]] = {}

@@ -18,12 +18,13 @@ from ringback.cli import targets
 from ringback.cli.progress import Report
 from ringback.cli.request import CheckRequest
 from ringback.errors import RingbackError
-from ringback.net import drive
+from ringback.net import drive, resolver
 from ringback.net.control import ControlClient, parse_server
 from ringback.record import Measurement, NetworkRecord
 from ringback.trial.conclude import Where, conclude
 from ringback.trial.control import TrySpec
-from ringback.trial.session import Result, Session, Settings
+from ringback.trial.session import Session
+from ringback.trial.terms import Result, Settings
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 HERE = "here"  # the network's name on a real one: nothing about it is known
@@ -116,7 +117,7 @@ async def measure(request: CheckRequest, catalogue: Catalogue, progress: Report 
         peer, family = (None, "ipv4") if request.server is None else await peer_address(request.server)
         names = targets.names_to_resolve(catalogue, request.apps, request.functions)
         addresses = await _until(stop, targets.resolve(names, family))
-        tries = targets.tries(catalogue, request.apps, request.functions, addresses, targets.system_resolver())
+        tries = targets.tries(catalogue, request.apps, request.functions, addresses, resolver.system_resolver())
         session = Session(settings(request, peer, tries), catalogue, secrets.SystemRandom(), progress)
         refusal = None
         if not stop.is_set():

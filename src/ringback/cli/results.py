@@ -11,7 +11,7 @@ from ringback import __version__
 from ringback.cli import folders
 from ringback.record import DatagramOutcome, Measurement, NetworkRecord, Report, Round, Try
 from ringback.trial.conclude import rounds_of
-from ringback.trial.session import Result
+from ringback.trial.terms import Result
 
 PSEUDONYM = "pseudonym.json"
 

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -11,7 +10,6 @@ from ringback.catalogue import Catalogue
 from ringback.trial.contrast import targets as app_targets
 from ringback.trial.control import TrySpec
 
-RESOLVER_FILE = Path("/etc/resolv.conf")
 PATIENCE_S = 6.0
 NEUTRAL_PINGS = 5
 FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
@@ -47,16 +45,6 @@ async def resolve(names: Sequence[str], family: str) -> dict[str, str]:
         return name, str(found[0][4][0])
 
     return dict(pair for pair in await asyncio.gather(*map(one, names)) if pair is not None)
-
-
-def system_resolver(file: Path = RESOLVER_FILE) -> str | None:
-    """The first name server of resolv.conf(5)."""
-    try:
-        lines = file.read_text().splitlines()
-    except (OSError, ValueError):
-        return None
-    servers = [fields[1] for fields in map(str.split, lines) if len(fields) > 1 and fields[0] == "nameserver"]
-    return servers[0].partition("%")[0] if servers else None
 
 
 def tries(

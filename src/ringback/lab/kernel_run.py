@@ -17,7 +17,8 @@ from ringback.lab.scenario import Scenario
 from ringback.lab.side_by_side import side_by_side
 from ringback.record import Transport
 from ringback.trial.control import TrySpec
-from ringback.trial.session import Result, Session
+from ringback.trial.session import Session
+from ringback.trial.terms import Result
 
 KNOWN = catalogue.load()
 Mode = Literal["default", "quick"]

@@ -18,7 +18,9 @@ from ringback.trial.conclude import Where, conclude
 from ringback.trial.contrast import targets
 from ringback.trial.far import FarEnd
 from ringback.trial.far import Settings as FarSettings
-from ringback.trial.session import Result, Session, Settings, render
+from ringback.trial.rendering import render
+from ringback.trial.session import Session
+from ringback.trial.terms import Result, Settings
 
 KNOWN = catalogue.load()
 OTHER = {"udp": tuple(range(42_000, 42_016)), "tcp": tuple(range(43_000, 43_016))}

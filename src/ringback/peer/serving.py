@@ -20,10 +20,11 @@ from litestar.handlers import BaseRouteHandler
 
 from ringback import catalogue, flow
 from ringback.errors import Unavailable
+from ringback.net import resolver
 from ringback.net.far import FarDriver
 from ringback.peer import http, keys, vantage
 from ringback.trial.far import FarEnd, Settings
-from ringback.trial.session import render
+from ringback.trial.rendering import render
 
 OTHER_PORTS = 16  # per transport, of no app, at random
 FIRST_OTHER, LAST_OTHER = 20_000, 60_000
@@ -93,7 +94,7 @@ async def running(
             sign,
             key,
             had,
-            vantage.system_resolver(),
+            resolver.system_resolver(),
             vantage.Permits(known, lookup.addresses),
         )
         driver = FarDriver(FarEnd(settings, lambda spec, seed, replays: render(spec, seed, replays, known)))

@@ -9,7 +9,6 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Self
 
 import msgspec
@@ -18,7 +17,6 @@ from ringback import flow
 from ringback.catalogue import Catalogue, FunctionEntry
 from ringback.trial.control import TrySpec
 
-RESOLVER_FILE = Path("/etc/resolv.conf")
 AGAIN_S = 1800.0  # seconds between look-ups
 NEUTRAL_AT_OVERLAY = {("udp", "stun", 3478), ("tcp", "tls", 443)}
 
@@ -127,13 +125,3 @@ class Lookup:
 def public(addresses: Iterable[str]) -> tuple[str, ...]:
     """Those that lead out: a name that points into the peer's own network is not followed (DNS rebinding)."""
     return tuple(address for address in addresses if ipaddress.ip_address(address).is_global)
-
-
-def system_resolver(file: Path = RESOLVER_FILE) -> str | None:
-    """The first name server of resolv.conf(5), None where there is none."""
-    try:
-        lines = file.read_text().splitlines()
-    except (OSError, ValueError):
-        return None
-    servers = [fields[1] for fields in map(str.split, lines) if len(fields) > 1 and fields[0] == "nameserver"]
-    return servers[0].partition("%")[0] if servers else None

@@ -14,6 +14,7 @@ from ringback.flow import FormPlan, forms_of
 from ringback.record import Arm, Cell, ExchangeSpec
 from ringback.trial.control import Grant
 
+CALL_KBPS = 35.0  # one call, one direction, IP: the largest of the catalogue's (Telegram's 200 B every 60 ms)
 CALL_SECONDS = 10.5
 CALL_CHECKPOINTS = (1.0, 2.5, 5.0, CALL_SECONDS)
 SHORT_CALL_SECONDS = 5.5
@@ -32,7 +33,7 @@ DNS_GAP = 0.2
 MEDIA_SIZE, LEAST_MEDIA = 160_000, 80_000  # bytes; more than the largest scored cut-off
 LIKE_AT_ONCE = 3  # TLS connections of one SNI and fingerprint open at once
 
-
+Mode = Literal["default", "quick"]
 Length = Literal["full", "short", "brief", "sample"]
 """Of a round of calls: as a call must be heard for `working`; half of that; as little as shows losses, with fewer
 calls; and all that a quick session of many cells has time for."""
@@ -131,7 +132,7 @@ def draw_round(
     grant: Grant,
     random: Chance,
     size: Sizing,
-    mode: Literal["default", "quick"] = "default",
+    mode: Mode = "default",
     replay: str | None = None,
     length: Length = "full",
 ) -> Planned:

@@ -7,7 +7,8 @@ It only sizes rounds (fewer flows, smaller downloads); nothing is concluded from
 import hashlib
 
 from ringback.flow.script import DatagramScript, Script, Send, StreamScript, Turn
-from ringback.record import DatagramOutcome, ExchangeSpec, Lane
+from ringback.record import Arm, Cell, DatagramOutcome, ExchangeSpec, Lane, Round, Transport
+from ringback.trial.plan import CALL_KBPS, Planned, Sizing, sizing
 
 FORM = "probe"
 KNOCK = "knock"  # a short stream over each path: a TCP handshake proves the address that its datagrams will come from
@@ -15,7 +16,15 @@ KNOCK_BYTES = 64
 KNOCK_SECONDS = 4.0
 TRAIN = 40
 SIZE = 1200  # bytes of payload
+SECONDS = 2.0
 REPLY_AT = 0.8  # seconds: the train back starts after the one out has drained from a slow link
+
+
+def planned(number: int, exchange: int, form: str, transport: Transport, port: int, path: str) -> Planned:
+    """The round of one train (FORM) or one knock (KNOCK) over a path."""
+    arm = Arm("control", "other")
+    spec = ExchangeSpec(exchange, "probe", "probe", None, None, form, arm, transport, port, SECONDS)
+    return Planned(number, Cell("probe", "probe", path=path), form, [spec], [0.0], (SECONDS,), SECONDS)
 
 
 def render(spec: ExchangeSpec, seed: bytes) -> Script:
@@ -39,6 +48,22 @@ def rate_kbps(lane: Lane) -> float | None:
     return (len(arrived) - 1) * (SIZE + 28) * 8 / seconds / 1000
 
 
-def link(outcome: DatagramOutcome) -> tuple[float | None, float | None]:
-    """(up, down) in kbit/s."""
-    return rate_kbps(outcome.outward), rate_kbps(outcome.inward)
+class Link:
+    """What is known of the first path's access link. Rates in kbit/s, round trip in seconds; None while unknown."""
+
+    def __init__(self) -> None:
+        self.up: float | None = None
+        self.down: float | None = None
+        self.rtt: float | None = None
+
+    def take(self, seen: Round, first_path: str) -> None:
+        """A train, or a knock, is over."""
+        outcome = seen.exchanges[0].outcome
+        if isinstance(outcome, DatagramOutcome):
+            self.up, self.down = rate_kbps(outcome.outward), rate_kbps(outcome.inward)
+        elif seen.cell.path == first_path:
+            self.rtt = outcome.connected
+
+    def sizing(self, faster: float = 1.0) -> Sizing:
+        """What it bears; of calls that are told so much faster than the app's."""
+        return sizing(self.up, self.down, faster * CALL_KBPS, self.rtt)

@@ -1,34 +1,27 @@
-"""A session: the near end. It opens, tries what needs no script, sizes the link, then runs cells round by round.
-
-Lanes: text cells side by side, calls one cell at a time, downloads of all apps side by side but never beside calls.
-A series is one round of every form of a cell; undecided cells get another as long as the budget lasts.
-"""
+"""A session: the near end. It opens, tries what needs no script, sizes the link, runs what is scheduled, closes."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
 
-from ringback import flow
 from ringback.catalogue import Catalogue
 from ringback.errors import BadInput
 from ringback.flow.script import Script
-from ringback.record import Arm, Cell, DatagramOutcome, ExchangeSpec, Round, Transport, Try
-from ringback.trial import captured, control, limited, probe
+from ringback.record import Cell, ExchangeSpec, Transport, Try
+from ringback.trial import control, limited, probe
 from ringback.trial.activity import Owner, RoundActivity
 from ringback.trial.cells import CellTrial
 from ringback.trial.contrast import TriesActivity
 from ringback.trial.locating import ROUND_SECONDS, Locating
-from ringback.trial.plan import Chance, Length, Planned, Sizing, cells_of, draw_round, form_plans, sizing
+from ringback.trial.plan import Chance, Planned, cells_of, draw_round, form_plans
+from ringback.trial.rendering import render
+from ringback.trial.schedule import CALLS, Schedule, Start, most_series
 from ringback.trial.seam import Answer, Ask, Command, Event, Flow
 from ringback.trial.terms import Result, Settings
 from ringback.verdict.weights import thresholds
 
-__all__ = ["ALPHA", "CALL_KBPS", "MOST_SERIES", "Result", "Session", "Settings", "most_series", "render"]
-
-CALL_KBPS = 35.0  # one call, one direction, IP: the largest of the catalogue's (Telegram's 200 B every 60 ms)
-MOST_SERIES = {"voice": 4, "text": 4, "media": 3, "outer": 2}
-ALPHA = 0.001
+Activity = RoundActivity | TriesActivity
 
 
 class Session:
@@ -47,19 +40,16 @@ class Session:
         self._flows = 0
         self._asks = 0
         self._owners: dict[int, Owner] = {}
-        self._activities: list[RoundActivity | TriesActivity] = []
-        self._by_flow: dict[Flow, RoundActivity | TriesActivity] = {}
+        self._activities: list[Activity] = []
+        self._by_flow: dict[Flow, Activity] = {}
         self._rounds = 0
         self._exchanges = 0
-        self._sizing = Sizing()
-        self._rates: tuple[float | None, float | None] = (None, None)
-        self._rtt: float | None = None
+        self._link = probe.Link()
         self._stage = "new"
-        self._path = 0
-        self._media_turn = False
         self._locating: Locating | None = None
         self._began = 0.0
-        self._trials: list[CellTrial] = []
+        self._trials = cell_trials(settings, catalogue)
+        self._schedule = Schedule(self._trials, settings.paths, settings.mode, settings.everywhere, settings.budget_s)
         self._tries: list[Try] = []
         self._transcript: control.Transcript | None = None
         self._partner: Literal["reported", "unreachable", "vanished"] = "reported"
@@ -67,21 +57,6 @@ class Session:
         self._ended = 0.0
         self._attempts = 0
         self.wake_at: float | None = None
-        self._make_trials()
-
-    def _make_trials(self) -> None:
-        settings = self._settings
-        outer = [Cell(vpn, "outer", path=path) for path, vpn in settings.outer.items()]
-        cells = cells_of(self._catalogue, settings.apps, settings.functions, settings.paths, settings.route)
-        cells = [c for c in cells if c.direction is None or c.direction in settings.directions]
-        self._call_cells = sum(cell.function in ("voice", "outer") for cell in [*outer, *cells])
-        bars = thresholds([repr(cell) for cell in [*outer, *cells]], ALPHA)
-        for cell in [*outer, *cells]:
-            plans = form_plans(
-                self._catalogue, cell, settings.replay is not None and settings.replay_app in (None, cell.app)
-            )
-            most = most_series(settings.mode, cell.function, self._call_cells)
-            self._trials.append(CellTrial(cell, plans, bars[repr(cell)], most))
 
     # -- Desk -----------------------------------------------------------------------------------------------------
 
@@ -154,14 +129,10 @@ class Session:
         return commands
 
     def _probe_round(self, form: str, transport: Transport, path: str) -> RoundActivity:
-        grant = self._grant
-        assert grant is not None
-        number = self._next_exchange(1)
-        port = self._random.choice(grant.other[transport])
-        arm = Arm("control", "other")
-        spec = ExchangeSpec(number, "probe", "probe", None, None, form, arm, transport, port, 2.0)
+        assert self._grant is not None
+        port = self._random.choice(self._grant.other[transport])
         self._rounds += 1
-        planned = Planned(self._rounds, Cell("probe", "probe", path=path), form, [spec], [0.0], (2.0,), 2.0)
+        planned = probe.planned(self._rounds, self._next_exchange(1), form, transport, port, path)
         return self._activity(planned, None, path, form)
 
     def _next_exchange(self, n: int) -> int:
@@ -177,14 +148,14 @@ class Session:
         assert self._grant is not None
         return render(spec, self._grant.seed, self._settings.replays, self._catalogue)
 
-    def _begin(self, activity: RoundActivity | TriesActivity, now: float) -> list[Command]:
+    def _begin(self, activity: Activity, now: float) -> list[Command]:
         self._activities.append(activity)
         first = self._flows + 1
         commands = list(activity.start(now))
         self._note_flows(activity, first)
         return commands
 
-    def _note_flows(self, activity: RoundActivity | TriesActivity, first: int) -> None:
+    def _note_flows(self, activity: Activity, first: int) -> None:
         for number in range(first, self._flows + 1):
             self._by_flow[number] = activity
 
@@ -206,7 +177,7 @@ class Session:
         if activity.finished:
             return self._settle(commands, now)
         if activity.wake_at != due:
-            self._schedule()
+            self._time()
         return commands
 
     def wake(self, now: float) -> Sequence[Command]:
@@ -217,14 +188,14 @@ class Session:
                 commands += activity.wake(now)
         return self._settle(commands, now)
 
-    def _schedule(self) -> None:
+    def _time(self) -> None:
         self.wake_at = min((at for activity in self._activities if (at := activity.wake_at) is not None), default=None)
 
     # -- what runs next -------------------------------------------------------------------------------------------
 
     def _settle(self, commands: Sequence[Command], now: float) -> Sequence[Command]:
         commands = self._go_on(commands, now)
-        self._schedule()
+        self._time()
         return commands
 
     def _go_on(self, commands: Sequence[Command], now: float) -> Sequence[Command]:
@@ -255,14 +226,16 @@ class Session:
             return all(isinstance(activity, TriesActivity) for activity in self._activities)
         return not self._activities
 
-    def _take(self, activity: RoundActivity | TriesActivity) -> None:
+    def _take(self, activity: Activity) -> None:
         if isinstance(activity, TriesActivity):
             self._tries += activity.results
             return
         trial = activity.trial
         if trial is None:
-            locating = self._locating if activity.lane == "locate" else None
-            (self._size_up if locating is None else locating.take)(activity.round)
+            if self._locating is not None and activity.lane == "locate":
+                self._locating.take(activity.round)
+            elif activity.round is not None:
+                self._link.take(activity.round, self._settings.paths[0])
             return
         trial.seconds += activity.seconds
         trial.bytes += activity.bytes
@@ -274,45 +247,28 @@ class Session:
             if self._progress is not None and not trial.wants_more:
                 self._progress(repr(trial.cell), sum(not t.wants_more for t in self._trials), len(self._trials))
 
-    def _size_up(self, seen: Round | None) -> None:
-        if seen is None:
-            return
-        outcome = seen.exchanges[0].outcome
-        if isinstance(outcome, DatagramOutcome):
-            self._rates = probe.link(outcome)
-        elif seen.cell.path == self._settings.paths[0]:
-            self._rtt = outcome.connected
-        self._sizing = sizing(*self._rates, CALL_KBPS, self._rtt)
-
     def _fill(self, now: float) -> list[Command]:
         commands: list[Command] = []
         while True:
-            path = self._settings.paths[self._path]
-            wanted = [t for t in self._trials if t.cell.path == path and self._wanted(t, now)]
             running = {id(a.trial): a.lane for a in self._activities if isinstance(a, RoundActivity)}
-            for trial in wanted:
-                if trial.cell.function == "text" and id(trial) not in running:
-                    commands += self._series(trial, "text", now)
-            lanes = set(running.values())
-            if not lanes & {"voice", "media"}:
-                commands += self._next_call_or_media(wanted, now)
-            if not self._activities and self._path == 0:
+            for start in self._schedule.next(running, now - self._began):
+                commands += self._series(start, now)
+            if not self._activities and self._schedule.path == self._settings.paths[0]:
                 commands += self._locate(now)
-            if self._activities or self._path + 1 >= len(self._settings.paths):
+            if self._activities or not self._schedule.advance():
                 return commands
-            self._path += 1
-            self._media_turn = False
 
     def _locate(self, now: float) -> list[Command]:
         """Once the direct path's cells are decided: where it happens."""
         settings, path = self._settings, self._settings.paths[0]
         if not settings.locate or path != "direct":
             return []
-        if settings.budget_s is not None and now - self._began + ROUND_SECONDS > settings.budget_s:
+        if not self._schedule.affords(ROUND_SECONDS, now - self._began):
             return []
         if self._locating is None:
-            per_arm = sizing(*self._rates, limited.FASTER * CALL_KBPS).per_arm
-            self._locating = Locating(self._trials, path, self._grant, self._random, per_arm)  # type: ignore[arg-type]
+            assert self._grant is not None
+            per_arm = self._link.sizing(limited.FASTER).per_arm
+            self._locating = Locating(self._trials, path, self._grant, self._random, per_arm)
         planned = self._locating.next(self._rounds + 1, self._exchanges + 1)
         if planned is None:
             return []
@@ -320,50 +276,13 @@ class Session:
         self._next_exchange(len(planned.specs))
         return self._begin(self._activity(planned, None, path, "locate"), now)
 
-    def _next_call_or_media(self, wanted: Sequence[CellTrial], now: float) -> list[Command]:
-        calls = [t for t in wanted if t.cell.function in ("voice", "outer")]
-        media = [t for t in wanted if t.cell.function == "media"]
-        least = min((t.series for t in [*calls, *media]), default=0)
-        next_call = min((t for t in calls if t.series == least), key=lambda t: self._trials.index(t), default=None)
-        if next_call is not None:
-            return self._series(next_call, "voice", now)
-        commands: list[Command] = []
-        for trial in media:
-            if trial.series == least:
-                commands += self._series(trial, "media", now)
-        return commands
-
-    def _wanted(self, trial: CellTrial, now: float) -> bool:
-        if not trial.wants_more or trial.cell.function not in MOST_SERIES:
-            return False
-        if not self._settings.everywhere and trial.cell.path != self._settings.paths[0] and self._clear(trial.cell):
-            return False
-        budget = self._settings.budget_s
-        if budget is None:
-            return True
-        ends = {"voice": 12.0, "outer": 12.0, "text": 40.0, "media": 30.0}[trial.cell.function]
-        return now - self._began + ends <= budget
-
-    def _clear(self, cell: Cell) -> bool:
-        """Whether the same cell is shown to work on the first path."""
-        first = msgspec.structs.replace(cell, path=self._settings.paths[0])
-        for trial in self._trials:
-            if trial.cell == first:
-                return trial.decided and not trial.accused
-        return False
-
-    def _length(self, trial: CellTrial) -> Length:
-        """Of the next round's calls. A quick session of several cells of calls has no time to hear any in full."""
-        if self._settings.mode == "quick" and most_series("quick", "voice", self._call_cells) == 1:
-            return "sample"
-        return trial.next_length
-
-    def _series(self, trial: CellTrial, lane: str, now: float) -> list[Command]:
+    def _series(self, start: Start, now: float) -> list[Command]:
+        trial = start.trial
         trial.series += 1
         commands: list[Command] = []
         assert self._grant is not None
         path = self._settings.paths[0] if trial.cell.function == "outer" else trial.cell.path
-        size = self._sizing
+        size = self._link.sizing()
         if trial.series > 1:
             size = msgspec.structs.replace(size, media_bytes=size.more_media_bytes)
         for plan in trial.plans:
@@ -378,10 +297,10 @@ class Session:
                 size,
                 self._settings.mode,
                 self._settings.replay,
-                self._length(trial),
+                start.length,
             )
             self._next_exchange(len(planned.specs))
-            commands += self._begin(self._activity(planned, trial, path, lane), now)
+            commands += self._begin(self._activity(planned, trial, path, start.lane), now)
         return commands
 
     def _finish(self, now: float) -> None:
@@ -406,18 +325,23 @@ class Session:
         )
 
 
-def most_series(mode: Literal["default", "quick"], function: str, call_cells: int) -> int:
-    """How often a cell's forms run at most. A quick session has a second round for calls if it has one cell of them."""
-    if mode == "default":
-        return MOST_SERIES[function]
-    return 2 if function == "voice" and call_cells == 1 else 1
-
-
-def render(spec: ExchangeSpec, seed: bytes, replays: Sequence[bytes], catalogue: Catalogue) -> Script:
-    """The one renderer of both ends: the probe's train here, everything else from `flow`."""
-    if spec.form in (probe.FORM, probe.KNOCK):
-        return probe.render(spec, seed)
-    known = captured.by_digest(replays)
-    if limited.is_limited(spec.form):
-        return limited.render(spec, seed, lambda call: flow.render(call, seed, known))
-    return flow.render(spec, seed, known)
+def cell_trials(settings: Settings, catalogue: Catalogue) -> list[CellTrial]:
+    """Every cell that a session may measure, in the order in which it does, each with its share of alpha: protocols of
+    VPN paths first, since what is done to them is done to all that goes over that path."""
+    cells = [Cell(vpn, "outer", path=path) for path, vpn in settings.outer.items()]
+    cells += [
+        cell
+        for cell in cells_of(catalogue, settings.apps, settings.functions, settings.paths, settings.route)
+        if cell.direction is None or cell.direction in settings.directions
+    ]
+    calls = sum(cell.function in CALLS for cell in cells)
+    bars = thresholds([repr(cell) for cell in cells])
+    return [
+        CellTrial(
+            cell,
+            form_plans(catalogue, cell, settings.replay is not None and settings.replay_app in (None, cell.app)),
+            bars[repr(cell)],
+            most_series(settings.mode, cell.function, calls),
+        )
+        for cell in cells
+    ]

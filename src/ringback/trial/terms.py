@@ -9,6 +9,7 @@ from ringback.record import Round, Try
 from ringback.trial import control
 from ringback.trial.cells import CellTrial
 from ringback.trial.locating import Located
+from ringback.trial.plan import Mode
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -24,7 +25,7 @@ class Settings(msgspec.Struct, frozen=True):
     peer: str | None
     tries: Sequence[control.TrySpec]
     route: Literal["relay", "p2p"] = "relay"
-    mode: Literal["default", "quick"] = "default"
+    mode: Mode = "default"
     everywhere: bool = False
     budget_s: float | None = None
     outer: dict[str, str] = {}

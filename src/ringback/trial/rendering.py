@@ -1,0 +1,22 @@
+"""The one renderer of both ends: the session's own forms here, everything else from `flow`."""
+
+from collections.abc import Sequence
+
+from ringback import flow
+from ringback.catalogue import Catalogue
+from ringback.flow.script import Script
+from ringback.record import ExchangeSpec
+from ringback.trial import captured, limited, probe
+
+
+def render(spec: ExchangeSpec, seed: bytes, replays: Sequence[bytes], catalogue: Catalogue) -> Script:
+    """The script of an exchange. seed: the session's; replays: captured calls as the session's request carried them.
+
+    Raises BadInput for a spec that no form of this project has.
+    """
+    if spec.form in (probe.FORM, probe.KNOCK):
+        return probe.render(spec, seed)
+    known = captured.by_digest(replays)
+    if limited.is_limited(spec.form):
+        return limited.render(spec, seed, lambda call: flow.render(call, seed, known))
+    return flow.render(spec, seed, known)

@@ -1,0 +1,99 @@
+"""What runs next: pure bookkeeping over cells on trial, without a socket, a clock or a draw.
+
+Lanes: text cells side by side, calls one cell at a time, downloads of all apps side by side but never beside calls.
+A series is one round of every form of a cell; undecided cells get another as long as the budget lasts. Paths are
+measured one after the other.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from ringback.record import Cell
+from ringback.trial.cells import CellTrial
+from ringback.trial.plan import Length, Mode
+
+Lane = Literal["text", "voice", "media"]
+
+MOST_SERIES: Mapping[str, int] = {"voice": 4, "text": 4, "media": 3, "outer": 2}
+SERIES_SECONDS: Mapping[str, float] = {"voice": 12.0, "outer": 12.0, "text": 40.0, "media": 30.0}
+CALLS = ("voice", "outer")
+
+
+class Start(msgspec.Struct, frozen=True):
+    """A series to start now."""
+
+    trial: CellTrial
+    lane: Lane
+    length: Length
+
+
+class Schedule:
+    """everywhere, budget_s: see `terms.Settings`. Reads the trials, changes none of them."""
+
+    def __init__(
+        self, trials: Sequence[CellTrial], paths: Sequence[str], mode: Mode, everywhere: bool, budget_s: float | None
+    ) -> None:
+        self._trials, self._paths, self._mode = trials, paths, mode
+        self._everywhere, self._budget_s = everywhere, budget_s
+        self._path = 0
+        calls = sum(trial.cell.function in CALLS for trial in trials)
+        self._sample = mode == "quick" and most_series(mode, "voice", calls) == 1
+
+    @property
+    def path(self) -> str:
+        """The path that is measured now."""
+        return self._paths[self._path]
+
+    def advance(self) -> bool:
+        """On to the next path; False where this was the last."""
+        if self._path + 1 >= len(self._paths):
+            return False
+        self._path += 1
+        return True
+
+    def affords(self, seconds: float, elapsed: float) -> bool:
+        """Whether what takes so long, started so long after the session's start, ends within the budget."""
+        return self._budget_s is None or elapsed + seconds <= self._budget_s
+
+    def next(self, running: Mapping[int, str], elapsed: float) -> list[Start]:
+        """The series to start beside those that run on this path. running: lane by `id` of the trial."""
+        wanted = [t for t in self._trials if t.cell.path == self.path and self._wanted(t, elapsed)]
+        texts = [t for t in wanted if t.cell.function == "text" and id(t) not in running]
+        starts = [self._start(t, "text") for t in texts]
+        if not set(running.values()) & {"voice", "media"}:
+            starts += self._call_or_media(wanted)
+        return starts
+
+    def _call_or_media(self, wanted: Sequence[CellTrial]) -> list[Start]:
+        calls = [t for t in wanted if t.cell.function in CALLS]
+        media = [t for t in wanted if t.cell.function == "media"]
+        least = min((t.series for t in [*calls, *media]), default=0)
+        for trial in calls:
+            if trial.series == least:
+                return [self._start(trial, "voice")]
+        return [self._start(trial, "media") for trial in media if trial.series == least]
+
+    def _start(self, trial: CellTrial, lane: Lane) -> Start:
+        """A quick session of several cells of calls has no time to hear any in full."""
+        return Start(trial, lane, "sample" if self._sample else trial.next_length)
+
+    def _wanted(self, trial: CellTrial, elapsed: float) -> bool:
+        if not trial.wants_more:
+            return False
+        if not self._everywhere and trial.cell.path != self._paths[0] and self._clear(trial.cell):
+            return False
+        return self.affords(SERIES_SECONDS[trial.cell.function], elapsed)
+
+    def _clear(self, cell: Cell) -> bool:
+        """Whether the same cell is shown to work on the first path."""
+        first = msgspec.structs.replace(cell, path=self._paths[0])
+        return any(trial.decided and not trial.accused for trial in self._trials if trial.cell == first)
+
+
+def most_series(mode: Mode, function: str, call_cells: int) -> int:
+    """How often a cell's forms run at most. A quick session has a second round for calls if it has one cell of them."""
+    if mode == "default":
+        return MOST_SERIES[function]
+    return 2 if function == "voice" and call_cells == 1 else 1

@@ -1,0 +1,82 @@
+"""What runs next, from nothing but how far each cell is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ringback.record import Cell
+from ringback.trial.cells import CellTrial
+from ringback.trial.plan import form_plans
+from ringback.trial.schedule import Schedule, most_series
+from ringback.verdict.evidence import CellEvidence
+from tests.trial.ends import CATALOGUE
+
+TEXT, MEDIA = Cell("whatsapp", "text"), Cell("whatsapp", "media")
+OUTGOING = Cell("whatsapp", "voice", "outgoing", "relay")
+INCOMING = Cell("whatsapp", "voice", "incoming", "relay")
+
+
+def on_trial(*cells: Cell) -> list[CellTrial]:
+    return [CellTrial(cell, form_plans(CATALOGUE, cell, replay=False), 16_000.0, 4) for cell in cells]
+
+
+def scheduled(trials: list[CellTrial], **changes: Any) -> Schedule:
+    usual: dict[str, Any] = {"paths": ["direct"], "mode": "default", "everywhere": True, "budget_s": None}
+    return Schedule(trials, **{**usual, **changes})
+
+
+def lanes(schedule: Schedule, running: Mapping[int, str] | None = None, elapsed: float = 0.0) -> list[tuple[Cell, str]]:
+    return [(start.trial.cell, start.lane) for start in schedule.next(running or {}, elapsed)]
+
+
+def decide(trial: CellTrial) -> None:
+    trial.evidence = CellEvidence(1.0, {}, 500.0, {})
+
+
+def test_texts_run_beside_one_call_at_a_time_and_downloads_wait_for_the_calls() -> None:
+    text, out, inward, media = trials = on_trial(TEXT, OUTGOING, INCOMING, MEDIA)
+    schedule = scheduled(trials)
+    assert lanes(schedule) == [(TEXT, "text"), (OUTGOING, "voice")]
+    out.series = text.series = 1
+    assert lanes(schedule, {id(text): "text", id(out): "voice"}) == []
+    decide(out)
+    assert lanes(schedule, {id(text): "text"}) == [(INCOMING, "voice")]
+    inward.series = 1
+    decide(text)
+    assert lanes(schedule) == [(MEDIA, "media")], "a second round of calls waits until all had their first"
+    media.series = 1
+    assert lanes(schedule) == [(INCOMING, "voice")]
+
+
+def test_nothing_starts_that_the_budget_does_not_hold() -> None:
+    schedule = scheduled(on_trial(TEXT, OUTGOING), budget_s=30.0)
+    assert lanes(schedule, elapsed=0.0) == [(OUTGOING, "voice")], "a text series may take forty seconds"
+    assert lanes(schedule, elapsed=20.0) == []
+    assert schedule.affords(10.0, 20.0)
+    assert not schedule.affords(10.1, 20.0)
+
+
+@pytest.mark.parametrize(("everywhere", "again"), [(False, []), (True, [("vpn", "voice")])])
+def test_a_later_path_measures_what_does_not_work_on_the_first(everywhere: bool, again: list[tuple[str, str]]) -> None:
+    direct, over = trials = on_trial(OUTGOING, Cell("whatsapp", "voice", "outgoing", "relay", "vpn"))
+    schedule = scheduled(trials, paths=["direct", "vpn"], everywhere=everywhere)
+    direct.series = 1
+    decide(direct)
+    assert lanes(schedule) == []
+    assert schedule.path == "direct"
+    assert schedule.advance()
+    assert [(cell.path, lane) for cell, lane in lanes(schedule)] == again
+    assert not schedule.advance(), "that was the last path"
+    direct.evidence = CellEvidence(50_000.0, {}, 0.0, {})
+    assert lanes(schedule) == [(over.cell, "voice")], "what is restricted directly is of interest there"
+
+
+def test_a_quick_session_hears_one_cell_of_calls_in_full_and_of_several_a_sample() -> None:
+    def length(*cells: Cell) -> str:
+        return scheduled(on_trial(*cells), mode="quick").next({}, 0.0)[-1].length
+
+    assert length(OUTGOING) == "full"
+    assert length(OUTGOING, INCOMING) == "sample"
+    assert [most_series("quick", "voice", calls) for calls in (1, 2)] == [2, 1]
+    assert most_series("default", "voice", 8) == 4
