@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 import msgspec
 
+from ringback.cli.folders import data_folder
 from ringback.cli.progress import progress
-from ringback.errors import Unavailable
+from ringback.errors import BadInput, Unavailable
 from ringback.lab import recordings
 from ringback.lab.nation import Nation
 from ringback.record import Report
@@ -22,11 +23,19 @@ PATIENCE_S = 600.0  # within which the collector hands all to the lake
 AGAIN_S = 0.5
 
 
-def folder_of(data: Path, nation: Nation) -> Path:
-    """An observatory of its own, marked as emulated: invented people never mix with real ones."""
-    folder = data / f"demo-{nation.name}"
+MARK = "emulated"
+
+
+def folder_of(data: Path | None, nation: Nation) -> Path:
+    """An observatory of the country's own, marked as emulated: the folder that was named, else one in the user's.
+    Raises BadInput where the named one holds other measurements: invented people never mix with real ones."""
+    folder = data_folder() / f"demo-{nation.name}" if data is None else data
+    mark = folder / MARK
+    holder = mark.read_text("utf-8") if mark.exists() else "measurements of real networks"
+    if (folder / "observations").exists() and holder != nation.name:
+        raise BadInput(f"holds {holder or 'another emulated country'}; name another folder", f"--data {folder}")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "emulated").touch()
+    mark.write_text(nation.name, "utf-8")
     names = {str(one.asn): one.name for one in nation.providers}
     (folder / "networks.json").write_text(json.dumps(names, ensure_ascii=False), "utf-8")
     return folder

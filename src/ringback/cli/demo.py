@@ -48,11 +48,12 @@ def demo(
     Parameters
     ----------
     once
-        Only measure the country, then end: no server.
+        Only measure, then end: no server. With a country of several weeks its store is kept.
     country
         Another country's file (regions, networks, weeks), or a scenario's. Default: the countries that come along.
     data
-        The folder of the partner's key. Default: the user's data folder.
+        The folder of the partner's key, and of the emulated country's store, for the commands that read one. Default:
+        the user's data folder; the country's store then has a folder of its own in it.
     lang
         Language of the words. Default: from the environment.
     """
@@ -169,7 +170,7 @@ def _observatory(country: str, data: Path | None, language: Language, once: bool
     from ringback.lab.nation import load as load_nation
 
     phrases, nation = load(language), load_nation(country)
-    folder = country_run.folder_of(data if data is not None else data_folder(), nation)
+    folder = country_run.folder_of(data, nation)
     failed: list[Exception] = []
 
     def fill(url: str) -> None:
