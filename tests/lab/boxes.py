@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ringback.sim.packet import ICMP, IPV4_HEADER, RST, TCP, TCP_HEADER, UDP, Packet, Passage
+from ringback.sim.packet import ICMP, IPV4_HEADER, RST, TCP, TCP_HEADER, Packet, Passage
 
 
 class Passing:
@@ -44,16 +44,17 @@ class Delay:
 
 
 class Refuse:
-    """Answers UDP with port unreachable (RFC 792) in the name of `address`."""
+    """Answers what carries bytes in one direction with port unreachable (RFC 792) in the name of `address`."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, outward: bool = True) -> None:
         self.address = address
+        self.outward = outward
 
     def packet(self, packet: Packet, outward: bool, now: float) -> tuple[Passage, ...]:
-        if packet.proto != UDP or not outward:
+        if packet.proto == ICMP or not packet.payload or outward != self.outward:
             return ((now, packet, outward),)
         size = IPV4_HEADER + 8 + IPV4_HEADER + 8
-        return ((now, Packet(ICMP, self.address, 3, packet.src, 3, b"", size, quoted=packet), False),)
+        return ((now, Packet(ICMP, self.address, 3, packet.src, 3, b"", size, quoted=packet), not outward),)
 
 
 class Reset:

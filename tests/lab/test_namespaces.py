@@ -13,15 +13,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import uvloop
 
 from ringback.lab import namespaces
 from ringback.lab.namespaces import NamespaceNet
-from ringback.net import Direct, drive
+from ringback.net import Direct, FarDriver, drive
 from ringback.sim.host import Reply
 from ringback.sim.link import LinkParameters
 from ringback.sim.net import SimPath
 from ringback.sim.packet import Box
-from ringback.trial.seam import Command, Delivered, Ended, Open, Received, Refused, Send, Sent, Write
+from ringback.trial.seam import Command, Connected, Delivered, Ended, Event, Open, Received, Refused, Send, Sent, Write
 from tests.lab.boxes import Delay, Passing, Police, Refuse, Reset, Rewrite
 from tests.lab.test_namespaces_processes import gone
 from tests.net.ends import Diarist
@@ -170,6 +171,52 @@ def test_a_box_that_refuses_is_heard_as_icmp_from_its_address() -> None:
         (3, 3, "192.0.2.2")
     }
     assert not any(type(event) is Received for event in diary)
+
+
+def test_an_established_stream_is_told_of_an_icmp_error_and_goes_on() -> None:
+    serve, _ = download(1000)
+    commands = [Open(1, "tcp", PEER, 443, "direct"), Write(1, b"hello")]
+    with country({2: Refuse("192.0.2.2")}, rtt_ms=10) as topology:
+        topology.run_outside(serve)
+        diary = topology.run_participant(lambda: speak(commands, heard(Refused, 2)), 10)
+    assert [type(event) for event in diary] == [Connected, Refused, Refused]  # the second for a retransmission
+    assert {(event.type, event.code) for event in diary[1:]} == {(3, 3)}
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_what_is_refused_on_its_way_in_is_told_to_the_peer(loop: str) -> None:
+    def answer(event: Event) -> list:
+        if type(event) is Received:
+            return [Send(event.flow, event.at, event.data, 0)]
+        return [Write(event.flow, b"answer")] if type(event) is Delivered else []
+
+    def serve(ready) -> list:
+        end = Diarist(reply=answer)
+
+        async def run() -> None:
+            driver = FarDriver(end)
+            await driver.start(PEER, [599], [443])
+            ready(None)
+            await asyncio.sleep(1.5)
+            await driver.stop()
+
+        (uvloop.run if loop == "uvloop" else asyncio.run)(run())
+        return end.diary
+
+    commands = [
+        Open(1, "udp", PEER, 599, "direct"), *(Send(1, 0.1 * i, b"%d" % i, i) for i in range(3)),
+        Open(2, "tcp", PEER, 443, "direct"), Write(2, b"question"),
+    ]  # fmt: skip
+    with country({2: Refuse("192.0.2.2", outward=False)}, rtt_ms=10) as topology:
+        server, _ = topology.run_outside(serve)
+        topology.run_participant(
+            lambda: speak([*commands, Send(1, 1.0, b"end", 3)], lambda diary: sum(type(e) is Sent for e in diary) == 4),
+            10,
+        )
+        told = [event for event in server.result(5) if type(event) is Refused]
+    datagram = next(event for event in told if type(event.flow) is tuple)
+    assert (datagram.flow[:2], datagram.type, datagram.code, datagram.source) == ((599, PARTICIPANT), 3, 3, "192.0.2.2")
+    assert all((event.type, event.code) == (3, 3) for event in told)
 
 
 def test_a_box_that_resets_ends_the_connection_at_the_word() -> None:

@@ -6,7 +6,7 @@ from ringback.sim.host import Reply
 from ringback.sim.link import LinkParameters
 from ringback.sim.packet import ACK, FIN, ICMP, RST, SYN, TCP, Packet
 from ringback.sim.world import World
-from ringback.trial.seam import Accepted, Close, Connected, Delivered, Ended, Open, Write
+from ringback.trial.seam import Accepted, Close, Connected, Delivered, Ended, Open, Refused, Write
 from tests.sim.goodput import CASES, measured
 from tests.sim.hands import HERE, PEER, ROUTERS, HandBox, HandEnd, network
 
@@ -177,6 +177,19 @@ def test_an_icmp_error_does_not_end_a_stream_that_is_open():
     near = HandEnd([OPEN], asks)
     World(near, HandEnd(rule=serves), network(boxes={2: HandBox(act)}), seed=1).run()
     assert read(near) == BOOK
+    assert [(told.type, told.code, told.source) for told in near.saw(Refused)] == [(3, 3, ROUTERS[1])]
+
+
+def test_an_icmp_error_for_what_the_peer_sent_is_told_to_the_peer():
+    def act(packet, outward, now):
+        error = Packet(ICMP, ROUTERS[1], 3, PEER, 3, b"", 56, quoted=packet)
+        refused = not outward and packet.payload
+        return ((now, error, True),) if refused else ((now, packet, outward),)
+
+    near, far = HandEnd([OPEN], asks), HandEnd(rule=lambda event, now: serves(event, now)[:1])
+    World(near, far, network(boxes={2: HandBox(act)}), seed=1).run(until=3)
+    assert (near.saw(Refused), read(near)) == ([], b"")
+    assert {(told.flow, told.code, told.source) for told in far.saw(Refused)} == {(-1, 3, ROUTERS[1])}
 
 
 def test_a_syn_whose_ttl_runs_out_never_connects():

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from ringback.errors import BadInput
 from ringback.flow.script import DatagramScript
-from ringback.record import ExchangeSpec
+from ringback.record import ExchangeSpec, IcmpError
 from ringback.trial import control
 from ringback.trial.far import FarEnd
 from ringback.trial.rendering import render
-from ringback.trial.seam import Received, Send, Sent
+from ringback.trial.seam import Received, Refused, Send, Sent
 from tests.trial.ends import CATALOGUE, NEAR, STRANGER, call_spec, far_end, open_round, open_session
 
 APPS = sorted(CATALOGUE.apps)
@@ -91,6 +91,16 @@ def test_the_report_says_what_came_and_what_went() -> None:
 def report(far: FarEnd, grant: control.Grant, final: bool = True) -> control.FarRound:
     body = control.encode(control.OutcomeRequest(grant.session, 1, final))
     return control.decode(far.answer("outcome", body, NEAR, 9.0), control.FarRound, "test")
+
+
+def test_the_report_says_what_refused_the_way_in_but_not_that_the_participant_had_left() -> None:
+    far, grant, script, port = call("whatsapp")
+    flow = (port, NEAR, 5000)
+    far.handle(Received(flow, script.near[0].data, 3.0), 3.0)
+    far.handle(Refused(flow, 3.2, 3, 3, "192.0.2.1"), 3.2)
+    far.handle(Refused(flow, 3.3, 3, 3, NEAR), 3.3)
+    far.handle(Refused((port, STRANGER, 5000), 3.4, 3, 3, "192.0.2.1"), 3.4)
+    assert report(far, grant).exchanges[0].icmp == [IcmpError(3.2, 3, 3, "192.0.2.1")]
 
 
 def test_the_transcript_is_what_was_reported_signed() -> None:

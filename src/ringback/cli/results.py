@@ -9,7 +9,8 @@ import msgspec
 
 from ringback import __version__
 from ringback.cli import folders
-from ringback.record import DatagramOutcome, Measurement, NetworkRecord, Report, Round, Try
+from ringback.collect.scrub import without_sources
+from ringback.record import Measurement, NetworkRecord, Report, Round, Try
 from ringback.trial.conclude import rounds_of
 from ringback.trial.terms import Result
 
@@ -36,18 +37,8 @@ def pseudonym(folder: Path, day: date) -> str:
     return kept.name
 
 
-def _without_sources(outcome: DatagramOutcome) -> DatagramOutcome:
-    return msgspec.structs.replace(
-        outcome, icmp=[msgspec.structs.replace(error, source=None) for error in outcome.icmp]
-    )
-
-
 def _round(each: Round) -> Round:
-    """Who sent an ICMP error is often the participant's own router, or its own kernel."""
-    exchanges = [
-        msgspec.structs.replace(x, outcome=_without_sources(x.outcome)) if isinstance(x.outcome, DatagramOutcome) else x
-        for x in each.exchanges
-    ]
+    exchanges = [msgspec.structs.replace(x, outcome=without_sources(x.outcome)) for x in each.exchanges]
     return msgspec.structs.replace(each, exchanges=exchanges)
 
 

@@ -15,7 +15,7 @@ from ringback.collect.importing import scrubbing
 from ringback.collect.importing.ringback import from_report, path
 from ringback.collect.origin import UNKNOWN, Origin
 from ringback.errors import BadInput
-from ringback.record import DatagramOutcome, ExchangeRecord, Measurement, Observation, Report, Round, Try
+from ringback.record import DatagramOutcome, ExchangeRecord, Measurement, Observation, Outcome, Report, Round, Try
 
 SCHEMA = "ringback/report/1"
 FRESH = timedelta(minutes=15)  # within which a report comes from the network that it is about
@@ -119,14 +119,20 @@ def _round(one: Round) -> Round:
     return msgspec.structs.replace(one, cell=cell, exchanges=[_exchange(each) for each in one.exchanges])
 
 
+def without_sources(outcome: Outcome) -> Outcome:
+    """Who sent an ICMP error is often the participant's own router, or its own kernel."""
+    kept = {
+        name: [msgspec.structs.replace(error, source=None) for error in getattr(outcome, name)]
+        for name in ("icmp", "far_icmp")
+    }
+    return msgspec.structs.replace(outcome, **kept)
+
+
 def _exchange(one: ExchangeRecord) -> ExchangeRecord:
-    outcome = one.outcome
+    outcome = without_sources(one.outcome)
     if isinstance(outcome, DatagramOutcome):
-        outcome = msgspec.structs.replace(
-            outcome,
-            icmp=[msgspec.structs.replace(error, source=None) for error in outcome.icmp],
-            answers=[bytes(min(len(answer), 512)) for answer in outcome.answers[:4]],
-        )
+        answers = [bytes(min(len(answer), 512)) for answer in outcome.answers[:4]]
+        outcome = msgspec.structs.replace(outcome, answers=answers)
     return msgspec.structs.replace(one, outcome=outcome, local_port=None)
 
 

@@ -38,6 +38,9 @@ UNREACHABLE = {
     errno.EPERM: ((3, 13), (1, 1)),
 }
 
+HINTS = frozenset((*UNREACHABLE, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EPROTO))
+"""What an ICMP error makes a call on an established stream say once; the stream goes on (RFC 1122 section 4.2.3.9)."""
+
 
 def failure_of(error: BaseException) -> str:
     """The failure string of an exception, found along its causes; `unknown_failure` where none of them says."""

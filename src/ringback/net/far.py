@@ -19,7 +19,7 @@ from typing import NamedTuple
 from ringback.net.opening import Flows
 from ringback.net.paths import Direct, PathBinding, family_of
 from ringback.net.pump import Pump
-from ringback.net.sockets import receive, set_ttl, stamp, tune
+from ringback.net.sockets import Icmp, receive, receive_errors, report_errors, set_ttl, stamp, tune
 from ringback.net.streams import Stream
 from ringback.trial.seam import (
     Accepted,
@@ -31,6 +31,7 @@ from ringback.trial.seam import (
     Open,
     PeerEnd,
     Received,
+    Refused,
     Send,
     Sent,
     Write,
@@ -160,6 +161,8 @@ class FarDriver:
     def _listen_udp(self, host: str, port: int) -> int:
         sock = self._bound(socket.SOCK_DGRAM, host, port)
         stamp(sock)
+        with contextlib.suppress(OSError):
+            report_errors(sock)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
@@ -207,15 +210,33 @@ class FarDriver:
         assert pump is not None
         origin, mapped = pump.origin, self._mapped
         came: list[Event] = []
-        try:
-            for _ in range(READS):
+        for _ in range(READS):
+            try:
                 data, at, source = receive(sock)
-                address = plain(source[0]) if mapped else source[0]
-                came.append(Received((port, address, source[1]), data, at - origin))
-        except OSError:  # nothing more; or an error that some datagram of ours met
-            pass
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:  # that some datagram of ours met an error
+                continue
+            address = plain(source[0]) if mapped else source[0]
+            came.append(Received((port, address, source[1]), data, at - origin))
+        came += self._errors(sock, port)
         if came:
             pump.feed_all(came)
+
+    def _errors(self, sock: socket.socket, port: int) -> list[Event]:
+        """The ICMP errors that came for what was sent from this port."""
+        assert self._pump is not None
+        errors = receive_errors(sock)
+        if errors:  # uvloop stops watching a socket that had an error
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(sock)
+            loop.add_reader(sock, partial(self._read, sock, port))
+        now = self._pump.now()
+        return [
+            Refused((port, plain(to[0]), to[1]), now, type_, code, source and plain(source))
+            for type_, code, source, to in errors
+            if to is not None
+        ]
 
     def _transmit(self, send: Send) -> None:
         flow = send.flow
@@ -231,15 +252,22 @@ class FarDriver:
             address = "::ffff:" + address
         if send.ttl is not None:
             set_ttl(sock, send.ttl)
-        at = monotonic() - pump.origin
-        try:
-            sock.sendto(send.data, (address, remote))
-        except OSError:  # full buffer, no route: it was not sent, and no `Sent` says that it was
-            return
-        finally:
-            if send.ttl is not None:
-                set_ttl(sock, None)
-        pump.feed(Sent(flow, send.index, at))
+        told: list[Event] = []
+        for _ in range(2):
+            at = monotonic() - pump.origin
+            try:
+                sock.sendto(send.data, (address, remote))
+            except OSError:  # full buffer, no route: no `Sent`. An error of an earlier datagram: this one may go yet
+                if errors := self._errors(sock, port):
+                    told += errors
+                    continue
+                break
+            told.append(Sent(flow, send.index, at))
+            break
+        if send.ttl is not None:
+            set_ttl(sock, None)
+        if told:
+            pump.feed_all(told)
 
     # -- streams ------------------------------------------------------------------------------------------------
 
@@ -262,6 +290,7 @@ class FarDriver:
                 lambda at: None,
                 lambda data, at, flow=flow: pump.feed(Delivered(flow, data, pump.when(at))),  # type: ignore[misc]
                 partial(self._ended, flow, address),
+                refused=partial(self._refused, flow),
             )
             self._streams[flow] = _Accepted(stream, address)
             self._per_address[address] += 1
@@ -273,6 +302,10 @@ class FarDriver:
         self._streams.pop(flow, None)
         self._leave(address)
         self._pump.feed(Ended(flow, self._pump.when(at), failure))
+
+    def _refused(self, flow: int, icmp: Icmp, at: float) -> None:
+        assert self._pump is not None
+        self._pump.feed(Refused(flow, self._pump.when(at), icmp.type, icmp.code, icmp.source))
 
     def _leave(self, address: str) -> None:
         self._per_address[address] -= 1

@@ -132,12 +132,17 @@ class Flows:
             self._streams.pop(flow, None)
             self._feed(Ended(flow, self._when(at), failure))
 
+        def refused(icmp: Icmp, at: float) -> None:
+            if proxy is None:  # else it is about the way to the proxy
+                self._feed(Refused(flow, self._when(at), icmp.type, icmp.code, icmp.source))
+
         stream = Stream(
             sock,
             lambda at: self._feed(Connected(flow, self._when(at))),
             lambda data, at: self._feed(Delivered(flow, data, self._when(at))),
             ended,
             Handshake(CONNECT, command.host, command.port) if proxy else None,
+            refused,
         )
         self._streams[flow] = stream
         stream.connect((proxy.host, proxy.port) if proxy else (command.host, command.port))

@@ -28,10 +28,10 @@ def stamp(sock: socket.socket) -> None:
 
 
 def report_errors(sock: socket.socket) -> None:
-    """Ask for ICMP errors with their source where that can be had."""
+    """Ask for ICMP errors with their source where that can be had; an IPv6 socket may carry IPv4 as well."""
     if LINUX and sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
-    elif LINUX:
+    if LINUX:
         sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
 
 
@@ -76,6 +76,7 @@ class Icmp(NamedTuple):
     type: int
     code: int
     source: str | None
+    target: tuple[str, int] | None = None  # whom the datagram was for that it is about, where the socket has many
 
 
 def receive_errors(sock: socket.socket) -> list[Icmp]:
@@ -83,7 +84,7 @@ def receive_errors(sock: socket.socket) -> list[Icmp]:
     errors: list[Icmp] = []
     while LINUX:
         try:
-            _, control, _, _ = sock.recvmsg(64, 512, MSG_ERRQUEUE)
+            _, control, _, target = sock.recvmsg(64, 512, MSG_ERRQUEUE)
         except OSError:
             break
         for level, kind, data in control:
@@ -91,7 +92,7 @@ def receive_errors(sock: socket.socket) -> list[Icmp]:
                 continue
             _, origin, type_, code, *_ = EXTENDED_ERROR.unpack(data[: EXTENDED_ERROR.size])
             if origin in (ORIGIN_ICMP, ORIGIN_ICMP6):
-                errors.append(Icmp(type_, code, _offender(data[EXTENDED_ERROR.size :])))
+                errors.append(Icmp(type_, code, _offender(data[EXTENDED_ERROR.size :]), target[:2] if target else None))
     return errors
 
 

@@ -8,8 +8,8 @@ import struct
 from collections.abc import Callable
 from time import monotonic
 
-from ringback.net.failures import failure_of, failure_of_errno
-from ringback.net.sockets import set_ttl
+from ringback.net.failures import HINTS, UNREACHABLE, failure_of, failure_of_errno
+from ringback.net.sockets import Icmp, receive_errors, report_errors, set_ttl
 from ringback.net.socks import Handshake
 
 CHUNK = 65536
@@ -21,7 +21,9 @@ IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
 
 class Stream:
     """One connection. connected(at), delivered(data, at) and ended(failure, at) are called with `time.monotonic`
-    instants; `ended` once and last, and not at all after `close`. A handshake with a proxy comes before `connected`."""
+    instants; `ended` once and last, and not at all after `close`. A handshake with a proxy comes before `connected`.
+    refused(icmp, at): an ICMP error came, which ends nothing but the connecting; where it came later the system says
+    neither its source nor whether a host could not be reached or a TTL had run out."""
 
     def __init__(
         self,
@@ -30,6 +32,7 @@ class Stream:
         delivered: Callable[[bytes, float], None],
         ended: Callable[[str | None, float], None],
         handshake: Handshake | None = None,
+        refused: Callable[[Icmp, float], None] = lambda icmp, at: None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
@@ -37,6 +40,7 @@ class Stream:
         self._delivered = delivered
         self._ended = ended
         self._handshake = handshake
+        self._refused = refused
         self._out = bytearray()
         self._up = False  # may write
         self._writing = False
@@ -44,6 +48,8 @@ class Stream:
         self._open = True
         self._linger: asyncio.TimerHandle | None = None
         self.active_at = monotonic()
+        with contextlib.suppress(OSError):
+            report_errors(sock)
 
     def connect(self, address: tuple[str, int]) -> None:
         """Start connecting. Failures are told by `ended`, also those known at once."""
@@ -86,6 +92,8 @@ class Stream:
         self._loop.remove_writer(self._sock)
         error = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
+            for icmp in receive_errors(self._sock):
+                self._refused(icmp, monotonic())
             self._end(failure_of_errno(error))
             return
         self._up = True
@@ -111,6 +119,8 @@ class Stream:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
+                if self._is_hint(error):
+                    continue
                 self._end(failure_of(error))
                 return
             if not data:
@@ -122,6 +132,17 @@ class Stream:
                     continue
             self.active_at = monotonic()
             self._delivered(data, self.active_at)
+
+    def _is_hint(self, error: OSError) -> bool:
+        """Whether no more than an ICMP error is told, which is then passed on."""
+        if error.errno not in HINTS:
+            return False
+        if error.errno in UNREACHABLE:
+            self._refused(Icmp(*UNREACHABLE[error.errno][self._sock.family == socket.AF_INET6], None), monotonic())
+        if self._open and not self._closing:  # uvloop stops watching a socket that had an error
+            self._loop.remove_reader(self._sock)
+            self._loop.add_reader(self._sock, self._on_readable)
+        return True
 
     def _shake(self, handshake: Handshake, data: bytes) -> bytes:
         answer = handshake.receive(data)
@@ -148,7 +169,9 @@ class Stream:
                 self._loop.add_writer(self._sock, self._flush)
             return
         except OSError as error:
-            if self._closing:
+            if self._is_hint(error):
+                self._loop.call_soon(self._flush_again)
+            elif self._closing:
                 self._release()
             else:
                 self._end(failure_of(error))
@@ -158,6 +181,10 @@ class Stream:
             self._loop.remove_writer(self._sock)
         if self._closing:
             self._release()
+
+    def _flush_again(self) -> None:
+        if self._open:
+            self._flush()
 
     def _end(self, failure: str | None) -> None:
         if not self._open:

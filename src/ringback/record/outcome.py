@@ -28,7 +28,7 @@ class Lane(msgspec.Struct):
 
 
 class IcmpError(msgspec.Struct, frozen=True):
-    """An ICMP error tied to a flow: when (near clock), RFC 792 type and code, and who sent it."""
+    """An ICMP error tied to a flow: when (clock of the end that it came to), RFC 792 type and code, and who sent it."""
 
     at: float
     type: int
@@ -40,8 +40,9 @@ class DatagramOutcome(msgspec.Struct, tag="datagram"):
     """A UDP exchange: `outward` from the participant, `inward` towards the participant.
 
     `answers` holds inward packets that equal no packet of the script, first 512 bytes each, at most 4 (a forged DNS
-    answer, say). `partner` is `lost` when the far half's record never came: then outward.received and inward.sent
-    are unknown and all None.
+    answer, say). icmp came to the near end, far_icmp to the far one: packets that are refused on their way in are
+    answered to who sent them. `partner` is `lost` when the far half's record never came: then outward.received and
+    inward.sent are unknown and all None.
     """
 
     outward: Lane
@@ -49,6 +50,7 @@ class DatagramOutcome(msgspec.Struct, tag="datagram"):
     icmp: list[IcmpError] = []
     answers: list[bytes] = []
     partner: Literal["reported", "lost"] = "reported"
+    far_icmp: list[IcmpError] = []
 
 
 class StreamOutcome(msgspec.Struct, tag="stream"):
@@ -57,7 +59,8 @@ class StreamOutcome(msgspec.Struct, tag="stream"):
     Times are seconds after the exchange's start. `failure` is an OONI failure string (`connection_reset`,
     `connection_refused`, `generic_timeout_error`, `host_unreachable`, `eof_error`) or None when all bytes came.
     `arrivals` are (seconds, cumulative bytes delivered to the near application); `up_received` what the far
-    application was given.
+    application was given. icmp, far_icmp: errors that came to either end for it. One that comes while connecting ends
+    the try; later ones end nothing (RFC 1122 section 4.2.3.9).
     """
 
     connected: float | None = None
@@ -70,6 +73,8 @@ class StreamOutcome(msgspec.Struct, tag="stream"):
     arrivals: list[tuple[float, int]] = []
     unexpected: bool = False  # delivered bytes that differ from the script's
     partner: Literal["reported", "lost"] = "reported"
+    icmp: list[IcmpError] = []
+    far_icmp: list[IcmpError] = []
 
     @property
     def down_received(self) -> int:

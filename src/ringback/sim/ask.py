@@ -9,6 +9,7 @@ import numpy as np
 
 from ringback.errors import BadInput
 from ringback.sim.clock import Clock
+from ringback.sim.packet import Packet
 from ringback.sim.tcp import Connection
 from ringback.trial.seam import Answer, Ask, Event, PeerEnd
 
@@ -69,6 +70,9 @@ class AskClient:
         elif body is not None:
             self._finish(b"", f"unknown_failure: {body[1:].decode()}")
 
+    def refused(self, error: Packet) -> None:
+        pass
+
     def ended(self, failure: str | None) -> None:
         self._finish(b"", failure or CUT_SHORT)
 
@@ -111,6 +115,9 @@ class AskServer:
         nonce = bytes(255 - byte for byte in self._received[:NONCE])
         assert self.connection is not None
         self.connection.write(framed(answer, nonce))
+
+    def refused(self, error: Packet) -> None:
+        pass
 
     def ended(self, failure: str | None) -> None:
         if failure is None and self.connection is not None:

@@ -33,6 +33,9 @@ class HostStream:
         if reply.close:
             self.connection.close()
 
+    def refused(self, error: Packet) -> None:
+        pass
+
     def ended(self, failure: str | None) -> None:
         if failure is None and self.connection is not None:
             self.connection.close()

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from ringback.sim.clock import Clock
+from ringback.sim.packet import Packet
 from ringback.sim.tcp import Connection
-from ringback.trial.seam import Accepted, Connected, Delivered, Ended, Event, Flow
+from ringback.trial.seam import Accepted, Connected, Delivered, Ended, Event, Flow, Refused
 
 
 class EndStream:
@@ -54,6 +55,10 @@ class EndStream:
     def delivered(self, data: bytes) -> None:
         if not self._over:
             self._tell(Delivered(self._flow, data, self._clock.now))
+
+    def refused(self, error: Packet) -> None:
+        if not self._over:
+            self._tell(Refused(self._flow, self._clock.now, error.sport, error.dport, error.src))
 
     def ended(self, failure: str | None) -> None:
         if not self._over:

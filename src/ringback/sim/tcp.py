@@ -31,6 +31,10 @@ class Owner(Protocol):
 
     def delivered(self, data: bytes, /) -> None: ...
 
+    def refused(self, error: Packet, /) -> None:
+        """An ICMP error came for it."""
+        ...
+
     def ended(self, failure: str | None, /) -> None:
         """Over: None for the other side's orderly end, else an OONI failure string."""
         ...
@@ -114,8 +118,11 @@ class Connection:
             if self._state == "open":
                 self._take_segment(packet, self._receiver)
 
-    def refuse(self, type: int, code: int) -> None:
+    def refuse(self, error: Packet) -> None:
         """An ICMP error for this connection: fatal while connecting, else no more than a hint (RFC 5927)."""
+        type, code = error.sport, error.dport
+        if self._state in ("syn-sent", "open") and not self._told_end:
+            self._clock.at(self._clock.now, self._owner.refused, error)
         if self._state == "syn-sent":
             self._fail(HARD_ERRORS.get(code, "host_unreachable") if type == 3 else "host_unreachable")
 
@@ -318,7 +325,7 @@ class Stack:
         if cause is not None:
             connection = self._connections.get((cause.sport, cause.dst, cause.dport))
             if connection is not None and not connection.over:
-                connection.refuse(error.sport, error.dport)
+                connection.refuse(error)
 
     def _sequence(self) -> int:
         return int(self._rng.integers(1, 1 << 31))

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from ringback.errors import BadInput
-from ringback.record import ExchangeSpec, Try
+from ringback.record import ExchangeSpec, IcmpError, Try
 
 VERSION = 1
 TICK = 1e-4  # seconds
@@ -55,7 +55,8 @@ class OutcomeRequest(msgspec.Struct, frozen=True):
 
 class FarExchange(msgspec.Struct, frozen=True):
     """The far half of one exchange. anchor: far clock at the exchange's start, None if nothing came. received / sent:
-    packed times (see `pack`), index-aligned with the script's near / far packets."""
+    packed times (see `pack`), index-aligned with the script's near / far packets. icmp: errors that came for what the
+    far end sent, far clock."""
 
     number: int
     anchor: float | None
@@ -64,6 +65,7 @@ class FarExchange(msgspec.Struct, frozen=True):
     duplicates: int = 0
     corrupted: int = 0
     up_received: int | None = None
+    icmp: list[IcmpError] = []
 
 
 class FarRound(msgspec.Struct, frozen=True):

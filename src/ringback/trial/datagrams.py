@@ -37,6 +37,16 @@ class Half:
         self.corrupted = 0
         self.bytes_in = 0
         self.bytes_out = 0
+        self.icmp: list[IcmpError] = []
+
+    def refuse(self, event: Refused) -> None:
+        note(event, self.icmp)
+
+
+def note(event: Refused, errors: list[IcmpError]) -> None:
+    """Keep an ICMP error, unless there are many already."""
+    if len(errors) < MAX_ICMP:
+        errors.append(IcmpError(event.at, event.type, event.code, event.source))
 
 
 class NearDatagram(Half):
@@ -52,7 +62,6 @@ class NearDatagram(Half):
         self.port = port
         self.start = start
         self.index = {send.data: i for i, send in enumerate(script.far)}
-        self.icmp: list[IcmpError] = []
         self.answers: list[bytes] = []
         self.opened = False
 
@@ -90,10 +99,6 @@ class NearDatagram(Half):
         if i in self.replies:
             return [Send(self.flow, event.at, self.ours[j].data, j, self.ttls[j]) for j in self.replies[i]]
         return ()
-
-    def refuse(self, event: Refused) -> None:
-        if len(self.icmp) < MAX_ICMP:
-            self.icmp.append(IcmpError(event.at, event.type, event.code, event.source))
 
     def outcome(self) -> DatagramOutcome:
         """The near half alone: the outward lane's arrivals and the inward lane's departures are the far half's."""
@@ -163,6 +168,11 @@ class FarDatagram(Half):
             self._send(i, max(at, now), commands)
         self.handed_to = until
         return commands
+
+    def refuse(self, event: Refused) -> None:
+        """Not by the participant's own address: its machine says so of calls that it has ended."""
+        if self.flow is not None and event.source != self.flow[1]:  # type: ignore[index]
+            super().refuse(event)
 
     @property
     def exhausted(self) -> bool:

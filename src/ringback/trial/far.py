@@ -26,7 +26,7 @@ from ringback.trial.granted import (
     check_specs,
 )
 from ringback.trial.openers import Openers
-from ringback.trial.seam import Accepted, Close, Command, Delivered, Ended, Event, Flow, Received, Sent
+from ringback.trial.seam import Accepted, Close, Command, Delivered, Ended, Event, Flow, Received, Refused, Sent
 from ringback.trial.streams import OPENING, FarStream
 from ringback.trial.tries import TryRun
 
@@ -73,9 +73,7 @@ class FarEnd:
 
     def answer(self, what: str, body: bytes, source: str, now: float) -> bytes:
         """Answers one request of the near end. Raises BadInput, naming what is wrong."""
-        answer = None
-        for answer in self.answering(what, body, source, now):  # noqa: B007 - the last one counts
-            pass
+        *_, answer = self.answering(what, body, source, now)
         assert answer is not None
         return answer
 
@@ -164,8 +162,8 @@ class FarEnd:
             exchanges.append(_datagram_record(half))
             yield None
         exchanges += [
-            control.FarExchange(stream.number, stream.anchor, corrupted=int(stream.changed), up_received=stream.got)
-            for stream in opened.streams.values()
+            control.FarExchange(s.number, s.anchor, corrupted=int(s.changed), up_received=s.got, icmp=list(s.icmp))
+            for s in opened.streams.values()
         ]
         report = control.FarRound(request.number, exchanges, hashlib.sha256(msgspec.msgpack.encode(exchanges)).digest())
         if request.final and session.rounds.get(request.number) is opened:
@@ -210,9 +208,9 @@ class FarEnd:
         "close": _close,
     }
 
-    def _claim_try(self) -> int:
+    def _claim_try(self) -> int:  # small: drivers name accepted streams by negative or by very large numbers
         self._try_flows += 1
-        return self._try_flows  # small: drivers name accepted streams by negative or by very large numbers
+        return self._try_flows
 
     def _end(self, name: str, session: Granted) -> None:
         for opened in list(session.rounds.values()):
@@ -267,6 +265,10 @@ class FarEnd:
             self._stream_sources[event.flow] = event.remote
             return ()
         flow = getattr(event, "flow", None)
+        told = self._flows.get(flow) or self._stream_flows.get(flow)
+        if isinstance(event, Refused) and isinstance(told, FarDatagram | FarStream):
+            told.refuse(event)
+            return ()
         if flow in self._stream_flows:
             if isinstance(event, Delivered):
                 return self._deliver(event)
@@ -393,4 +395,5 @@ def _datagram_record(half: FarDatagram) -> control.FarExchange:
         control.pack(half.sent, far),
         half.duplicates,
         half.corrupted,
+        icmp=list(half.icmp),
     )

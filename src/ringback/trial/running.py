@@ -115,7 +115,8 @@ class Running:
             self.bytes += len(event.data) + 28
             return self._datagrams[event.flow].receive(event)  # type: ignore[index]
         if isinstance(event, Refused):
-            self._datagrams[event.flow].refuse(event)  # type: ignore[index]
+            refused = self._datagrams.get(event.flow) or self._streams[event.flow]  # type: ignore[call-overload,index]
+            refused.refuse(event)
             return ()
         stream = self._streams[event.flow]  # type: ignore[union-attr,index]
         if stream.over:
@@ -159,6 +160,7 @@ class Running:
             exchange = reported.get(number)
             if exchange is not None:
                 outcome.partner = "reported"
+                outcome.far_icmp = exchange.icmp
                 if isinstance(outcome, DatagramOutcome):
                     _merge(outcome, exchange, f"{where}, exchange {number}")
                 else:

@@ -88,7 +88,9 @@ class Received(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """An ICMP error for a datagram flow (RFC 792 type, code; RFC 4443 numbers on IPv6)."""
+    """An ICMP error for a flow (RFC 792 type, code; RFC 4443 numbers on IPv6). Of a stream that is connecting it comes
+    before the `Ended` that it brings about; it ends no stream that is established. source: None where the system does
+    not say."""
 
     flow: Flow
     at: float

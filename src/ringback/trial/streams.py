@@ -7,8 +7,9 @@ the number of open connections is bounded without any start depending on an outc
 from collections.abc import Sequence
 
 from ringback.flow.script import StreamScript
-from ringback.record import StreamOutcome
-from ringback.trial.seam import Close, Command, Connected, Delivered, Ended, Flow, Open, Write
+from ringback.record import IcmpError, StreamOutcome
+from ringback.trial.datagrams import note
+from ringback.trial.seam import Close, Command, Connected, Delivered, Ended, Flow, Open, Refused, Write
 
 OPENING = 40  # bytes that identify a stream's exchange
 USUAL_TTL = 64
@@ -33,6 +34,7 @@ class NearStream:
         self.finished_at: float | None = None
         self.arrivals: list[tuple[float, int]] = []
         self.unexpected = False
+        self.icmp: list[IcmpError] = []
         self.opened = False
         self.over = False
         self._expected = b"".join(t.data for t in script.turns if not t.by_near)
@@ -57,6 +59,9 @@ class NearStream:
         self.pending -= len(data)
         self.arrivals.append((event.at - self.start, self.got))
         return self._advance(event.at) if self.pending <= 0 else ()
+
+    def refuse(self, event: Refused) -> None:
+        note(event, self.icmp)
 
     def end(self, event: Ended) -> Sequence[Command]:
         return self._fail(event.failure or "eof_error", event.at)
@@ -100,6 +105,7 @@ class NearStream:
             arrivals=thin(self.arrivals),
             unexpected=self.unexpected,
             partner="lost",
+            icmp=list(self.icmp),
         )
 
 
@@ -124,6 +130,7 @@ class FarStream:
         self.got = 0
         self.pending = 0
         self.changed = False  # bytes came that are not the script's
+        self.icmp: list[IcmpError] = []
         self._expected = b"".join(turn.data for turn in script.turns if turn.by_near)
 
     @property
@@ -133,6 +140,9 @@ class FarStream:
     @property
     def opening(self) -> bytes:
         return self.first[:OPENING]
+
+    def refuse(self, event: Refused) -> None:
+        note(event, self.icmp)
 
     def begin(self, flow: Flow, at: float) -> None:
         self.flow, self.anchor = flow, at

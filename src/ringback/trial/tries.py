@@ -178,6 +178,8 @@ class TryRun:
                 return ()
             if len(one.icmp) < 4:
                 one.icmp.append(IcmpError(event.at, event.type, event.code, event.source))
+            if one.spec.transport == "tcp":  # no more than a hint, unless an end follows
+                return ()
             one.failure = "connection_refused" if event.code == 3 else "host_unreachable"
         elif isinstance(event, Connected):
             one.rtts.append(event.at - one.start)

@@ -49,7 +49,8 @@ class Way:
 @dataclass(frozen=True)
 class Call:
     """One datagram exchange. outward is None where the far half's record never came; inward then holds what came as
-    if all of it had been sent on schedule. foreign: answers that equal no packet of the script."""
+    if all of it had been sent on schedule. icmp: errors that came to either end. foreign: answers that equal no
+    packet of the script."""
 
     outward: Way | None
     inward: Way
@@ -139,7 +140,7 @@ def as_call(outcome: DatagramOutcome, offset: float, number: int, end: float | N
     known = outcome.partner == "reported"
     outward = _way(outcome.outward, 0.0, -offset, end) if known else None
     inward = _way(outcome.inward, -offset, 0.0, end) if known else _guessed(outcome, end)
-    return Call(outward, inward, len(outcome.icmp), len(outcome.answers), number)
+    return Call(outward, inward, len(outcome.icmp) + len(outcome.far_icmp), len(outcome.answers), number)
 
 
 def _way(lane: Lane, sender: float, receiver: float, end: float | None) -> Way:

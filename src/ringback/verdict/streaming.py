@@ -43,10 +43,15 @@ def _silent(stream: StreamOutcome) -> bool:
     return stream.down_received == 0 and stream.failure is not None
 
 
+def _refused(stream: StreamOutcome) -> bool:
+    """An ICMP error came to an end, and the stream did not get over it: one error may be the link's."""
+    return bool(stream.icmp or stream.far_icmp) and stream.failure is not None
+
+
 _SIGNS: tuple[tuple[Mechanism, Callable[[StreamOutcome], bool]], ...] = (
-    ("icmp", lambda s: s.failure in ("host_unreachable", "network_unreachable")),
+    # a stream that is refused got a reset to its SYN, or an ICMP error: the error itself tells
+    ("icmp", lambda s: _refused(s) or s.failure in ("host_unreachable", "network_unreachable")),
     ("corrupt", lambda s: s.unexpected),  # before `reset`: an opening changed beyond recognition is refused by the peer
-    # a stream that is refused got a reset to its SYN; an ICMP port unreachable reads the same and is rarer by far
     ("reset", lambda s: s.failure in ("connection_reset", "connection_refused")),
     ("drop", _silent),
 )
