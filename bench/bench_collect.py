@@ -71,17 +71,17 @@ async def serve(folder: Path, port: int) -> None:
     from ringback.collect.collector import collecting
     from ringback.peer.http import mounted
     from ringback.peer.serving import listening
-    from ringback.store import Lake
+    from ringback.store.receiving import receiving
 
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    lake = Lake(folder / "lake").extend
-    async with (
-        collecting(folder, lake, allowance=Allowance(1e9, 1e9)) as handlers,
-        listening(mounted(handlers), "127.0.0.1", port),
-    ):
-        print("up", flush=True)
-        await stop.wait()
+    with receiving(folder / "lake", folder) as lake:
+        async with (
+            collecting(folder, lake, allowance=Allowance(1e9, 1e9)) as handlers,
+            listening(mounted(handlers), "127.0.0.1", port),
+        ):
+            print("up", flush=True)
+            await stop.wait()
 
 
 # -- those who send ---------------------------------------------------------------------------------------------

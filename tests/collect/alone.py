@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ringback.collect.api import Allowance
 from ringback.collect.collector import collecting
+from ringback.collect.intake import sink
 from ringback.peer.http import mounted
 from ringback.peer.serving import listening
 from ringback.store import Lake
@@ -25,7 +26,7 @@ async def main(folder: Path, port: int) -> None:
     generous = Allowance(1e6, 1e6)
     lake = Lake(folder / "lake").extend
     async with (
-        collecting(folder, lake, allowance=generous, every=0.2) as handlers,
+        collecting(folder, sink(lake, folder), allowance=generous, every=0.2) as handlers,
         listening(mounted(handlers), "127.0.0.1", port),
     ):
         print(os.getpid(), flush=True)

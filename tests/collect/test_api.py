@@ -44,7 +44,7 @@ class Kept(list[Observation]):
 async def collector(
     folder: Path, lake: Callable[[Sequence[Observation]], object], allowance: api.Allowance = GENEROUS
 ) -> AsyncIterator[httpx.AsyncClient]:
-    async with collecting(folder, lake, allowance=allowance) as handlers:
+    async with collecting(folder, taking.sink(lake, folder), allowance=allowance) as handlers:
         transport = httpx.ASGITransport(mounted(handlers), client=("192.0.2.10", 5000))
         async with httpx.AsyncClient(transport=transport, base_url="http://collector") as client:
             yield client

@@ -53,7 +53,7 @@ async def serving(
         from ringback.collect.collector import collecting
         from ringback.peer import Serving
         from ringback.peer import serve as run
-        from ringback.store import Lake
+        from ringback.store.receiving import receiving
         from ringback.view import Pages, router
     except ImportError as error:
         raise Unavailable(f"{error.name} is not installed", "pip install 'ringback[observatory]'") from error
@@ -69,8 +69,9 @@ async def serving(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     pages = router(Pages.of(folder, lake_folder(folder)))
-    async with collecting(folder, Lake(lake_folder(folder)).extend, networks) as collector:
-        await run(folder, host, port, up, stop, [*collector, pages])
+    with receiving(lake_folder(folder), folder) as lake:
+        async with collecting(folder, lake, networks) as collector:
+            await run(folder, host, port, up, stop, [*collector, pages])
 
 
 def free_port(host: str) -> int:

@@ -4,26 +4,52 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
 from ringback.collect.published import Published
 from ringback.collect.scrub import observed
-from ringback.collect.spool import Entry, Spool
-from ringback.errors import RingbackError, Unavailable
+from ringback.collect.spool import DAMAGED, Entry, Sink, Spool
+from ringback.errors import BadInput, RingbackError, Unavailable
 from ringback.record import Observation, Report
 
 WAITING_ENTRIES = 2_000
 WAITING_BYTES = 64 << 20
 DRAIN_S = 5.0
 DRAIN_LATER_S = 30.0  # after the lake refused
+OPEN, SPOOL = "open", "spool"  # folders
 
 log = logging.getLogger("ringback.collect")
 
 Lake = Callable[[Sequence[Observation]], object]
 """Adds observations, each once by its id; durable when it returns. Raises RingbackError where it can't."""
+
+
+def sink(lake: Lake, folder: Path) -> Sink:
+    """From the spool in `folder` to the lake, and to the published reports in `folder`, in this process. What is no
+    report, or none any more, is kept aside beside the spool's other damage: it must not hold up what comes after it."""
+    published = Published(folder / OPEN)
+
+    def take(entries: Sequence[Entry]) -> None:
+        observations: list[Observation] = []
+        for one in entries:
+            try:
+                report = msgspec.json.decode(one.payload, type=Report)
+                found = observed(report)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadInput) as error:
+                log.error("what was spooled as %s is no report now and is kept aside: %.200s", one.key.hex(), error)
+                aside = folder / SPOOL / DAMAGED / f"{one.key.hex()}.json"
+                aside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                aside.write_bytes(one.payload)
+                continue
+            observations += found
+            if report.open:
+                published.put(report)
+        lake(observations)
+
+    return take
 
 
 class Busy(Unavailable):
@@ -33,9 +59,9 @@ class Busy(Unavailable):
 class Intake:
     """`add` returns when what it was given is on the disk. Made by `intake`."""
 
-    def __init__(self, spool: Spool, lake: Lake, published: Published) -> None:
+    def __init__(self, spool: Spool, into: Sink) -> None:
         self.spool = spool
-        self._lake, self._published = lake, published
+        self._into = into
         self._queue: list[tuple[Sequence[Entry], asyncio.Future[list[bool]]]] = []
         self._entries = self._bytes = 0
         self._wake = asyncio.Event()
@@ -60,16 +86,7 @@ class Intake:
 
     async def drain(self) -> int:
         """Hands what waits to the lake; how many reports. What the lake raises is passed on."""
-        return await asyncio.get_running_loop().run_in_executor(self._drainer, self.spool.drain, self._sink)
-
-    def _sink(self, entries: Sequence[Entry]) -> None:
-        observations: list[Observation] = []
-        for one in entries:
-            report = msgspec.json.decode(one.payload, type=Report)
-            observations += observed(report)
-            if report.open:
-                self._published.put(report)
-        self._lake(observations)
+        return await asyncio.get_running_loop().run_in_executor(self._drainer, self.spool.drain, self._into)
 
     async def write(self) -> None:
         """Until cancelled: all that came while the last sync ran is written and synced at once."""
@@ -97,8 +114,8 @@ class Intake:
             try:
                 await self.drain()
                 await asyncio.sleep(every)
-            except (RingbackError, OSError) as error:
-                log.error("the lake takes nothing, reports wait in the spool: %s", error)
+            except Exception as error:  # whatever it is, it must not end the taking of reports
+                log.error("the lake takes nothing, reports wait in the spool: %s", error, exc_info=_odd(error))
                 await asyncio.sleep(DRAIN_LATER_S)
 
     def close(self) -> None:
@@ -107,11 +124,16 @@ class Intake:
         self.spool.close()
 
 
+def _odd(error: Exception) -> Exception | None:
+    """What nobody foresaw is told with where it came from."""
+    return None if isinstance(error, RingbackError | OSError) else error
+
+
 @asynccontextmanager
-async def intake(folder: Path, lake: Lake, every: float = DRAIN_S) -> AsyncIterator[Intake]:
-    """An intake while the context lasts: spool and published reports in `folder`. What an earlier one left in its spool
-    goes to the lake first. Raises Unavailable where the folder can't be had."""
-    found = Intake(Spool(folder / "spool"), lake, Published(folder / "open"))
+async def intake(folder: Path, into: Sink, every: float = DRAIN_S) -> AsyncIterator[Intake]:
+    """An intake while the context lasts, with its spool in `folder`. What an earlier one left there goes on first.
+    Raises Unavailable where the folder can't be had."""
+    found = Intake(Spool(folder / SPOOL), into)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(found.write()), group.create_task(found.keep_draining(every))]
@@ -120,7 +142,9 @@ async def intake(folder: Path, lake: Lake, every: float = DRAIN_S) -> AsyncItera
             finally:
                 for task in tasks:
                     task.cancel()
-        with suppress(RingbackError, OSError):  # it waits in the spool for the next start
+        try:
             await found.drain()
+        except Exception as error:
+            log.error("reports wait in the spool for the next start: %s", error, exc_info=_odd(error))
     finally:
         found.close()

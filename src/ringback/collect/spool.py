@@ -30,6 +30,7 @@ _NAME = struct.Struct(">16sI")
 KEY = 16  # bytes
 FILE_BYTES = 32 << 20  # from which a file is sealed
 MOST_BYTES = 2 << 30  # on the disk and not in the lake, from which nothing more is taken
+DAMAGED = "damaged"  # folder of what is kept aside
 DAYS = 64  # whose accepted keys are held in memory
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -116,7 +117,7 @@ class Spool:
         self._size = 0
         self.waiting = 0
         try:
-            for each in (folder, folder / "accepted", folder / "damaged"):
+            for each in (folder, folder / "accepted", folder / DAMAGED):
                 each.mkdir(mode=0o700, parents=True, exist_ok=True)
             for file in sorted(folder.glob("*.log")):
                 content = file.read_bytes()
@@ -180,7 +181,7 @@ class Spool:
     @property
     def damaged(self) -> int:
         """How many pieces were kept aside."""
-        return sum(1 for _ in (self.folder / "damaged").iterdir())
+        return sum(1 for _ in (self.folder / DAMAGED).iterdir())
 
     def _known(self, entry: Entry) -> bool:
         return entry.key in self._pending or entry.key in self._accepted_of(entry.day)
@@ -271,7 +272,7 @@ class Spool:
 
     def _keep_aside(self, file: Path, content: bytes, damage: Damage) -> None:
         log.warning("%s: bytes %d to %d are no whole report, kept aside", file, damage.start, damage.end)
-        aside = self.folder / "damaged" / f"{file.stem}-{damage.start}"
+        aside = self.folder / DAMAGED / f"{file.stem}-{damage.start}"
         with open(aside, "wb") as out:
             out.write(content[damage.start : damage.end])
 

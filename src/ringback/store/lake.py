@@ -18,6 +18,7 @@ from typing import IO
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ringback.collect.importing.files import DAMAGE
@@ -28,7 +29,7 @@ from ringback.store import schema
 from ringback.store.manifest import Manifest, Part, Raw
 
 BATCH = 50_000  # observations held in memory by `extend`
-MANY = 4  # parts of a day from which `extend` joins them
+MANY = 4  # parts of a day, alike in size, from which `extend` joins them
 
 Reader = Callable[[str, Path], Iterator[Observation]]
 """(kind, raw file) to its observations."""
@@ -76,7 +77,9 @@ class Lake:
         return Added(tuple(kept), doubled)
 
     def extend(self, observations: Iterable[Observation], *, derived: bool = False) -> int:
-        """`append` in batches, for many; how many were new. Days that fell into many parts are joined."""
+        """`append` in batches, for many; how many were new. Parts of a day that are many and alike in size are joined:
+        so a row is written again once for each fourfold growth of its day, and no oftener (as in O'Neil et al., "The
+        log-structured merge-tree", 1996)."""
         new = 0
         batch: list[Observation] = []
         for observation in observations:
@@ -85,7 +88,7 @@ class Lake:
                 new += len(self.append(batch, derived=derived).kept)
                 batch = []
         new += len(self.append(batch, derived=derived).kept)
-        self.compact(MANY)
+        self.compact(MANY, alike=True)
         return new
 
     def keep_raw(self, kind: str, name: str, content: IO[bytes]) -> str:
@@ -117,23 +120,29 @@ class Lake:
                 listing.save(self.folder, manifest)
             (self.folder / path).unlink(missing_ok=True)
 
-    def compact(self, from_parts: int = 2) -> int:
-        """Joins the parts of each day that has at least so many; how many days. Nothing else changes."""
+    def compact(self, from_parts: int = 2, *, before: date | None = None, alike: bool = False) -> int:
+        """Joins the parts of each day that has at least so many; how many days. Nothing else changes.
+
+        before: only days before it. alike: count and join only those of the same order of size, see `extend`. A crash
+        leaves the parts as they were; the list is written when all the joined ones are on the disk.
+        """
         with listing.locked(self.folder):
             manifest = self.manifest()
-            days: dict[tuple[str, bool], list[str]] = defaultdict(list)
+            days: dict[tuple[str, bool, int], list[str]] = defaultdict(list)
             for path, part in manifest.parts.items():
-                days[part.day, part.derived].append(path)
+                if before is None or part.day < before.isoformat():
+                    days[part.day, part.derived, _order_of(part.rows) if alike else 0].append(path)
             many = {key: paths for key, paths in days.items() if len(paths) >= max(2, from_parts)}
             old: list[str] = []
-            for (day, derived), paths in sorted(many.items()):
+            for (day, derived, _), paths in sorted(many.items()):
                 rows = pa.concat_tables([self._read(path) for path in sorted(paths)], promote_options="default")
                 for path in paths:
                     del manifest.parts[path]
                 old += paths
                 self._write(manifest, day, rows, derived)
-            self._swap(manifest, old)
-        return len(many)
+            if old:
+                self._swap(manifest, old)
+        return len({day for day, *_ in many})
 
     def rebuild(self, read: Reader) -> int:
         """Makes everything derived anew from the raw files; how many observations that are. Nothing raw is touched.
@@ -167,16 +176,20 @@ class Lake:
         given = 0
         for day, several in sorted(days.items()):
             given += len(several)
-            there = self._ids(manifest, day)
-            new = {one.id: one for one in several if one.id not in there}
+            new = {one.id: one for one in several}
+            for known in self._known(manifest, day, list(new)):
+                del new[known]
             if new:
                 self._write(manifest, day, schema.table(sorted(new.values(), key=_order)), derived)
                 kept += new
         return kept, given - len(kept)
 
-    def _ids(self, manifest: Manifest, day: str) -> set[str]:
+    def _known(self, manifest: Manifest, day: str, ids: Sequence[str]) -> set[str]:
+        """Which of these the day has already."""
         paths = [path for path, part in manifest.parts.items() if part.day == day]
-        return {one for path in paths for one in self._read(path, ["id"]).column("id").to_pylist()}
+        wanted = pa.array(ids, pa.string())
+        columns = (self._read(path, ["id"]).column("id") for path in paths)
+        return {one for column in columns for one in column.filter(pc.is_in(column, wanted)).to_pylist()}
 
     def _read(self, path: str, columns: list[str] | None = None) -> pa.Table:
         try:
@@ -201,6 +214,11 @@ class Lake:
         for path in old:
             if path not in manifest.parts:
                 (self.folder / path).unlink(missing_ok=True)
+
+
+def _order_of(rows: int) -> int:
+    """Of a part's size: one more for each fourfold."""
+    return max(rows, 1).bit_length() // 2
 
 
 def _order(observation: Observation) -> tuple[object, str]:
