@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from rich.table import Table
 
 from ringback.cli import speech
@@ -47,15 +48,12 @@ def events(
         Language of the words. Default: from the environment.
     """
     with observatory():
-        from ringback.evidence import observed
-        from ringback.evidence.events import events as found_in
         from ringback.store import Lake, Reading, Selection
+        from ringback.view import watching
 
     phrases = load(speech.language(lang))
     chosen = Selection(app=[app] if app else None, function=[function] if function else None)
-    histories, declared = observed.histories(Reading(Lake(lake_folder(data))).observations(chosen))
-    judged = found_in(histories, declared=declared)
-    found = [event for history in judged.values() for event in history.events]
+    found = watching.events(Reading(Lake(lake_folder(data))), chosen)
     with speech.Records(json, None) as records:
         for event in found:
             records.write(_event(event))
@@ -158,43 +156,20 @@ def claims(*, data: Path | None = None, json: bool = False, lang: Language | Non
         Language of the words. Default: from the environment.
     """
     with observatory():
-        from ringback.evidence import observed
-        from ringback.evidence.claims import answer
-        from ringback.evidence.claims import claims as ledger
-        from ringback.evidence.events import events as found_in
         from ringback.store import Lake, Reading
+        from ringback.view.ledger import ledger
 
     phrases = load(speech.language(lang))
-    seen = list(Reading(Lake(lake_folder(data))).observations())
-    verdicts = observed.verdicts(seen)
-    histories, declared = observed.histories(seen)
-    judged = found_in(histories, declared=declared)
-    found = [event for history in judged.values() for event in history.events]
-    watched = [key for key, history in judged.items() if history.status != "insufficient"]
-    answers, rows = [], []
+    told = ledger(Reading(Lake(lake_folder(data))))
+    rows = []
     with speech.Records(json, None) as records:
-        for claim in ledger():
-            told = answer(claim, verdicts, found, watched)
-            answers.append(told.answer)
-            records.write(
-                {
-                    "id": told.id,
-                    "answer": told.answer,
-                    "estimate": told.estimate,
-                    "interval": told.interval,
-                    "n": told.n,
-                    "missing": told.missing,
-                    "date": claim.date,
-                    "who": claim.who,
-                    "statement": claim.statement,
-                    "source": claim.source,
-                    "mark": claim.mark,
-                }
-            )
-            numbers = _numbers(told.estimate, told.interval, phrases)
-            rows.append((told.id, told.answer, *numbers, f"{claim.date} {claim.who}: {claim.statement}"))
+        for one in told:
+            said = "untested" if one.answer == "not-measurable" else one.answer
+            records.write(msgspec.structs.replace(one, answer=said))
+            numbers = _numbers(one.estimate, one.interval, phrases)
+            rows.append((one.id, said, *numbers, f"{one.date} {one.who}: {one.statement}"))
     _print(("id", "answer", "estimate", "interval", "statement"), rows, json, phrases)
-    return Exit.VERDICT if set(answers) - {"untested"} else Exit.INSUFFICIENT
+    return Exit.VERDICT if any(one.answer in ("supported", "contradicted") for one in told) else Exit.INSUFFICIENT
 
 
 def _print(names: Sequence[str], rows: Sequence[tuple[str, ...]], json: bool, phrases: Phrases) -> None:

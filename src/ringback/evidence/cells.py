@@ -50,13 +50,15 @@ class Count:
 
     key: whatever the caller groups by. clusters: one (restricted, usable) a participant, usable = decided at all
     (`working` or `restricted`). insufficient: reports that decided nothing; missing, never green. participants: the
-    largest number of distinct pseudonyms on any one day (0 for imports). pool: cells of one pool lean on each other.
+    largest number of distinct pseudonyms on any one day (0 for imports); visits: pseudonyms over all days, each day's
+    anew. pool: cells of one pool lean on each other.
     """
 
     key: Hashable
     clusters: tuple[tuple[float, float], ...]
     insufficient: int = 0
     participants: int = 0
+    visits: int = 0
     pool: Hashable = None
 
     @property
@@ -66,3 +68,13 @@ class Count:
     @property
     def usable(self) -> float:
         return sum(usable for _, usable in self.clusters)
+
+    @property
+    def known(self) -> float:
+        """How much of the clusters is known to be different people, 0..1.
+
+        A pseudonym lives one day, so the same people may stand behind each day's: sure are only those of the busiest
+        day. Clusters that last (a probe, a net) are told apart as they are.
+        """
+        lasting = max(len(self.clusters) - self.visits, 0)
+        return (lasting + min(self.participants, self.visits)) / (lasting + self.visits) if self.visits else 1.0

@@ -32,7 +32,7 @@ KINDS = ("share", "contrast", "bypass", "mechanism", "trigger", "event")
 @dataclass(frozen=True)
 class Verdicts:
     """One decided or undecided verdict, as a store yields it. at: seconds UTC. bypassed: worked by a tunnel in the same
-    session; None where no tunnel was tried."""
+    session; None where no tunnel was tried. daily: the cluster is a pseudonym, another one each day."""
 
     key: Key
     at: float
@@ -41,6 +41,7 @@ class Verdicts:
     mechanism: str = "none"
     trigger: str | None = None
     bypassed: bool | None = None
+    daily: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,11 +147,19 @@ def timeline() -> tuple[PolicyEvent, ...]:
 
 def _counts(verdicts: Iterable[Verdicts]) -> list[Count]:
     tallies: dict[Key, dict[str, list[float]]] = {}
+    people: dict[Key, dict[int, set[str]]] = {}
     for one in verdicts:
         own = tallies.setdefault(one.key, {}).setdefault(one.cluster, [0.0, 0.0])
         own[0] += one.status == "restricted"
         own[1] += one.status in ("restricted", "working")
-    return [Count(key, tuple((a, b) for a, b in own.values())) for key, own in tallies.items()]
+        if one.daily:
+            people.setdefault(one.key, {}).setdefault(int(one.at // DAY), set()).add(one.cluster)
+    made = []
+    for key, tally in tallies.items():
+        days = [len(seen) for seen in people.get(key, {}).values()]
+        clusters = tuple((hit, decided) for hit, decided in tally.values())
+        made.append(Count(key, clusters, participants=max(days, default=0), visits=sum(days)))
+    return made
 
 
 def _judge(value: float, interval: tuple[float, float], n: int, condition: Condition) -> Found:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import exp, log
 
 import numpy as np
@@ -25,6 +26,7 @@ from ringback.evidence.windows import (
     schedule,
     scheduled_turns,
     timetable,
+    unbroken,
 )
 
 Interval = tuple[float, float]
@@ -44,9 +46,9 @@ class Event:
     begin: under_way, the network's history begins with it, or too little clear was seen before. end: last restricted
     measurement, with end_interval = (it, next clear one); None where it was not seen to end. alarmed_at: when the
     measurements up to then sufficed. windows: (first, last) restricted measurement of each; schedule: what they repeat
-    by. e_value: without the loudest clusters. n: measurements inside the windows; clusters: their sources. level,
-    usual: mean score inside, and the ceiling of the own baseline. kind: `event`, or `suspicion` where it would not
-    stand if some reports were forged, or over all networks at once.
+    by, and without one those less than a day apart are one. e_value: without the loudest clusters. n: measurements
+    inside the windows; clusters: their sources. level, usual: mean score inside, and the ceiling of the own baseline.
+    kind: `event`, or `suspicion` where it would not stand if some reports were forged, or over all networks at once.
     """
 
     key: Key
@@ -107,7 +109,8 @@ def _located(
     table = timetable(cell, windows, betting)
     begun = cleared(cell, [i for i in reach(cell, first, -1) if i >= begin], table, level, clear, needed)
     ended = cleared(cell, reach(cell, last, 1), table, level, clear, needed)
-    at = cell.at
+    at, planned = cell.at, schedule(cell, windows, inside)
+    told = windows if planned else unbroken(cell, windows)
     event = Event(
         key=key,
         kind=kind,
@@ -116,8 +119,8 @@ def _located(
         end=float(at[last]) if ended is not None else None,
         end_interval=(float(at[last]), float(at[last + 1])) if ended is not None else None,
         alarmed_at=float(at[alarm.index]),
-        windows=tuple((float(at[w.first]), float(at[w.last])) for w in windows),
-        schedule=schedule(cell, windows, inside),
+        windows=tuple((float(at[w.first]), float(at[w.last])) for w in told),
+        schedule=planned,
         e_value=exp(min(alarm.log_e if kind == "event" else alarm.log_all, MOST_LOG)),
         n=int(cell.n[inside].sum()),
         clusters=len(set(cell.cluster[inside].tolist())),
@@ -160,41 +163,66 @@ def _would_see(cell: Turns, hit: Flags, known: Sequence[float], threshold: float
     return watch.run(0, threshold) is not None
 
 
+class Country:
+    """All networks' histories: the instruments' references and the threshold are shared.
+
+    declared: instruments whose rate of failing where nothing is restricted is known (a verdict's alpha), 0..1. watched:
+    networks over which the threshold is shared, where these are only a part of them; never fewer than are here.
+    """
+
+    def __init__(
+        self,
+        histories: Mapping[Key, Sequence[Graded]],
+        settings: Settings = SETTINGS,
+        declared: Mapping[str, float] | None = None,
+        watched: int = 0,
+    ) -> None:
+        self._cells = {key: turns(own) for key, own in sorted(histories.items(), key=lambda item: repr(item[0]))}
+        self._settings = settings
+        self._watched = max(watched, 1, sum(len(cell) >= LEAST_TURNS for cell in self._cells.values()))
+        self._threshold = settings.threshold(self._watched)
+        usual = {
+            kind: references([cell for key, cell in self._cells.items() if _kind(key) == kind], declared)
+            for kind in {_kind(key) for key in self._cells}
+        }
+        self._known = {key: [usual[_kind(key)][name] for name in own.instruments] for key, own in self._cells.items()}
+
+    @cached_property
+    def events(self) -> dict[Key, tuple[Event, ...]]:
+        """Of each network, in order of time. Where nothing ever failed, nothing can have begun."""
+        seen = log(SEEN * self._watched)
+        return {
+            key: tuple(_walk(key, cell, self._known[key], self._threshold, seen, self._settings))
+            if len(cell) >= LEAST_TURNS and cell.score.any()
+            else ()
+            for key, cell in self._cells.items()
+        }
+
+    def status(self, key: Key) -> str:
+        """See `History`."""
+        kinds = {event.kind for event in self.events[key]}
+        if kinds:
+            return "event" if "event" in kinds else "suspicion"
+        cell, known = self._cells[key], self._known[key]
+        alike = [own for other, own in self.events.items() if _kind(other) == _kind(key)]
+        elsewhere = [event for own in alike for event in own if event.kind == "event"]
+        able = len(cell) >= LEAST_TURNS and all(
+            _would_see(cell, hit, known, self._threshold, self._settings) for hit in _tests(cell, elsewhere)
+        )
+        return "quiet" if able else "insufficient"
+
+    def history(self, key: Key) -> History:
+        return History(key, self.status(key), self.events[key], int(self._cells[key].n.sum()))
+
+
 def events(
     histories: Mapping[Key, Sequence[Graded]],
     settings: Settings = SETTINGS,
     declared: Mapping[str, float] | None = None,
 ) -> dict[Key, History]:
-    """Every network's history, judged together: the instruments' references and the number of networks are shared.
-
-    declared: instruments whose rate of failing where nothing is restricted is known (a verdict's alpha), 0..1.
-    """
-    cells = {key: turns(history) for key, history in sorted(histories.items(), key=lambda item: repr(item[0]))}
-    watched = sum(len(cell) >= LEAST_TURNS for cell in cells.values())
-    threshold = settings.threshold(watched)
-    usual: dict[tuple[str, str, str], dict[str, float]] = {}
-    for kind in {_kind(key) for key in cells}:
-        usual[kind] = references([cell for key, cell in cells.items() if _kind(key) == kind], declared)
-    known = {key: [usual[_kind(key)][name] for name in cell.instruments] for key, cell in cells.items()}
-    found = {
-        key: _walk(key, cell, known[key], threshold, log(SEEN * max(watched, 1)), settings)
-        if len(cell) >= LEAST_TURNS
-        else []
-        for key, cell in cells.items()
-    }
-    judged = {}
-    for key, cell in cells.items():
-        kinds = {event.kind for event in found[key]}
-        elsewhere = [e for other, own in found.items() if _kind(other) == _kind(key) for e in own if e.kind == "event"]
-        if kinds:
-            status = "event" if "event" in kinds else "suspicion"
-        else:
-            able = len(cell) >= LEAST_TURNS and all(
-                _would_see(cell, hit, known[key], threshold, settings) for hit in _tests(cell, elsewhere)
-            )
-            status = "quiet" if able else "insufficient"
-        judged[key] = History(key, status, tuple(found[key]), int(cell.n.sum()))
-    return judged
+    """Every network's history, judged together, see `Country`."""
+    country = Country(histories, settings, declared)
+    return {key: country.history(key) for key in country.events}
 
 
 def _tests(cell: Turns, elsewhere: Sequence[Event]) -> list[Flags]:

@@ -1,10 +1,10 @@
 """Observations and cells, as the store yields them, turned into what evidence is folded from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ringback.evidence.cells import Count, Graded, Key
 from ringback.evidence.claims import Verdicts
-from ringback.record.observation import CellCount, Observation
+from ringback.record.observation import CellCount, Observation, Point
 
 VERDICT_RATE = 0.01  # share of `restricted` among decided verdicts of our own where nothing is restricted, at most
 
@@ -13,11 +13,11 @@ def _key(one: Observation) -> Key:
     return Key(one.app, one.function, one.asn, one.region, one.path)
 
 
-def _cluster(one: Observation) -> str:
+def _cluster(one: Observation | Point) -> str:
     return one.cluster or one.pseudonym or one.id
 
 
-def graded(one: Observation) -> Graded:
+def graded(one: Observation | Point) -> Graded:
     """The tries that were made and failed, where the source counts them; else the verdict as one try."""
     attempted, failed = one.attempted, one.failed
     if attempted is None or failed is None:
@@ -25,20 +25,22 @@ def graded(one: Observation) -> Graded:
     return Graded(one.time.timestamp(), _cluster(one), attempted, failed, _instrument(one))
 
 
-def _instrument(one: Observation) -> str:
+def _instrument(one: Observation | Point) -> str:
     return f"{one.source} {one.test_version or one.software or ''} rules {one.rules}"
 
 
-def histories(observations: Iterable[Observation]) -> tuple[dict[Key, list[Graded]], dict[str, float]]:
-    """Each network's history on the direct path, and the instruments whose rate is known by design: our verdicts."""
+def histories(
+    series: Mapping[tuple[str, str, int], Sequence[Point]],
+) -> tuple[dict[Key, list[Graded]], dict[str, float]]:
+    """(app, function, asn) to its history on the direct path, and the instruments whose rate is known by design: our
+    verdicts. A network's region is told where all who know one name the same."""
     found: dict[Key, list[Graded]] = {}
     declared: dict[str, float] = {}
-    for one in observations:
-        if one.path != "direct" or one.asn is None:
-            continue
-        found.setdefault(_key(one), []).append(graded(one))
-        if one.source == "ringback":
-            declared[_instrument(one)] = VERDICT_RATE
+    for (app, function, asn), points in series.items():
+        regions = {one.region for one in points} - {None}
+        key = Key(app, function, asn, regions.pop() if len(regions) == 1 else None)
+        found[key] = [graded(one) for one in points]
+        declared |= {_instrument(one): VERDICT_RATE for one in points if one.source == "ringback"}
     return found, declared
 
 
@@ -48,9 +50,8 @@ def counts(cells: Sequence[CellCount]) -> list[Count]:
     for cell in cells:
         pool = tuple(cell.keys.get(name) for name in ("app", "function", "path"))
         clusters = tuple((float(a), float(b)) for a, b, times in cell.clusters or () for _ in range(times))
-        made.append(
-            Count(tuple(cell.keys.items()), clusters, cell.n - cell.working - cell.restricted, cell.participants, pool)
-        )
+        undecided = cell.n - cell.working - cell.restricted
+        made.append(Count(tuple(cell.keys.items()), clusters, undecided, cell.participants, cell.visits, pool))
     return made
 
 
@@ -70,7 +71,14 @@ def verdicts(observations: Iterable[Observation]) -> list[Verdicts]:
             bypassed = True if one.bypassed_by else tunnel
             made.append(
                 Verdicts(
-                    _key(one), one.time.timestamp(), _cluster(one), one.status, one.mechanism, one.trigger, bypassed
+                    _key(one),
+                    one.time.timestamp(),
+                    _cluster(one),
+                    one.status,
+                    one.mechanism,
+                    one.trigger,
+                    bypassed,
+                    daily=one.cluster is None and one.pseudonym is not None,
                 )
             )
     return made

@@ -4,8 +4,9 @@ The restricted share of a cell is drawn from its pool's law: some cells are not 
 wholly (an atom at 1), the others follow a Beta. The law is not chosen but averaged over a grid, weighted by how well it
 foretells all the pool's counts (hierarchical Bayes by quadrature; cf. Gelman et al., Bayesian Data Analysis, 3rd ed.,
 ch. 5), so a cell with few reports leans on its pool and one with many stands by itself. Reports of one participant
-count by the pool's own intra-cluster correlation. Verdicts err and abstain: what is compared with the counts is the
-share of `restricted` among decided verdicts that a true share would give (Rogan and Gladen 1978).
+count by the pool's own intra-cluster correlation, and pseudonyms of several days as people of the busiest one. Verdicts
+err and abstain: what is compared with the counts is the share of `restricted` among decided verdicts that a true share
+would give (Rogan and Gladen 1978).
 """
 
 from collections.abc import Hashable, Sequence
@@ -158,11 +159,12 @@ def correlation(cells: Sequence[Count]) -> float:
 
 
 def worth(cell: Count, rho: float) -> tuple[float, float]:
-    """(restricted, usable) in independent reports: n of one participant are worth n / (1 + (n - 1) rho)."""
+    """(restricted, usable) in independent reports: n of one participant are worth n / (1 + (n - 1) rho), and
+    pseudonyms of different days no more than the people who are known to be different."""
     hits = np.array([restricted for restricted, _ in cell.clusters], dtype=float)
     sizes = np.array([usable for _, usable in cell.clusters], dtype=float)
     hits, sizes = hits[sizes > 0], sizes[sizes > 0]
-    shrink = 1 / (1 + (sizes - 1) * rho)
+    shrink = cell.known / (1 + (sizes - 1) * rho)
     return float(np.sum(hits * shrink)), float(np.sum(sizes * shrink))
 
 

@@ -12,7 +12,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from ringback.evidence.cells import HOUR, WEEK
+from ringback.evidence.cells import DAY, HOUR, WEEK
 from ringback.evidence.detector import LOOK_BACK, Betting, weekend
 from ringback.evidence.turns import Turns
 
@@ -23,6 +23,7 @@ RESUME = WEEK
 SWITCH = 3.0  # price of a change, in nats: a window must fit better than clear by exp(6), less at its event's hours
 NEAR_DAYS = 3.0  # how far days speak for the hours of another one, e-folding
 SCHEDULED = 3  # windows from which on an event can have a schedule
+OWN_HOUR = 2.0  # turns that an hour starts with, at the rate of all hours
 OTHER_DAY = 12  # hours from which on a turn is of another day
 
 
@@ -186,12 +187,16 @@ class Schedule:
 
 
 def schedule(cell: Turns, windows: Sequence[Window], inside: Flags) -> Schedule | None:
-    """What the windows repeat by; None for an unbroken event, or one too short to tell (under three windows)."""
+    """What the windows repeat by; None for an unbroken event, one too short to tell (under three windows), or one in
+    which the hour foretells nothing: where a device stands before a part of the customers, who happens to measure makes
+    windows as well."""
     if len(windows) < SCHEDULED:
         return None
     span = slice(windows[0].first, windows[-1].last + 1)
     hours = (cell.at[span] // HOUR).astype(np.int64) % 24
     restricted, off = inside[span], weekend(cell.at[span])
+    if _by_hour((cell.at[span] // DAY).astype(np.int64), hours + 24 * off, restricted) < SWITCH:
+        return None
     kinds = {kind for kind, at in (("weekdays", ~off), ("weekends", off)) if restricted[at].any()}
     listed = [
         hour
@@ -200,6 +205,32 @@ def schedule(cell: Turns, windows: Sequence[Window], inside: Flags) -> Schedule 
         and restricted[here].mean() >= 0.5
     ]
     return Schedule(tuple(listed), next(iter(kinds)) if len(kinds) == 1 else "every day")
+
+
+def _by_hour(day: NDArray[np.int64], hour: NDArray[np.int64], restricted: Flags) -> float:
+    """How much better (nats) the same hours of all other days foretell each turn than all their turns do.
+
+    hour: 0..47, weekends apart. Out of sample, so hours that say nothing make it negative.
+    """
+    turns, hits = np.zeros((int(np.ptp(day)) + 1, 48)), np.zeros((int(np.ptp(day)) + 1, 48))
+    np.add.at(turns, (day - day.min(), hour), 1.0)
+    np.add.at(hits, (day - day.min(), hour), restricted.astype(float))
+    others, others_hit = turns.sum(axis=0) - turns, hits.sum(axis=0) - hits
+    plain = ((others_hit.sum(axis=1) + 1) / (others.sum(axis=1) + 2))[:, None]
+    timed = (others_hit + OWN_HOUR * plain) / (others + OWN_HOUR)
+    gain = hits * np.log(timed / plain) + (turns - hits) * np.log((1 - timed) / (1 - plain))
+    return float(gain.sum())
+
+
+def unbroken(cell: Turns, windows: Sequence[Window]) -> list[Window]:
+    """Windows less than a day apart as one: without a schedule, what was clear between them was clear for some only."""
+    found: list[Window] = []
+    for window in windows:
+        if found and cell.at[window.first] - cell.at[found[-1].last] < DAY:
+            found[-1] = Window(found[-1].first, window.last)
+        else:
+            found.append(window)
+    return found
 
 
 def timetable(cell: Turns, windows: Sequence[Window], betting: Betting) -> Floats:

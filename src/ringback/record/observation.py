@@ -121,7 +121,8 @@ class CellCount(msgspec.Struct, frozen=True, kw_only=True):
     """What a query yields of one cell. keys: dimension to its value; a day is a `datetime.date`.
 
     n counts observations of every status. attempted and failed are sums of the graded counts.
-    participants: the largest number of distinct pseudonyms on any one UTC day.
+    participants: the largest number of distinct pseudonyms on any one UTC day; visits: pseudonyms over all days, each
+    day's anew.
     clusters: (restricted, decided, how many clusters have these two counts), for intervals that hold when a cluster's
     observations are alike; decided is working or restricted, and not 0. A cluster is the cluster key, else the
     pseudonym, else the observation itself. None unless asked for.
@@ -137,6 +138,7 @@ class CellCount(msgspec.Struct, frozen=True, kw_only=True):
     attempted: int
     failed: int
     participants: int
+    visits: int = 0
     clusters: tuple[tuple[int, int, int], ...] | None = None
 
 
@@ -156,4 +158,5 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     pseudonym: str | None
     source: Source
     test_version: str | None
+    software: str | None
     rules: str

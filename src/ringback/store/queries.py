@@ -120,15 +120,15 @@ def summary(table: Table, dimensions: Sequence[str]) -> Table:
 def cells(summed: Table, by: Sequence[str]) -> Table:
     """One row a cell of a `summary` by just these dimensions: they, then the counts of `record.CellCount`.
 
-    Counts are sums over days; participants the largest number of distinct pseudonyms on any one day.
+    Counts are sums over days; participants the largest number of distinct pseudonyms on any one day, visits their sum.
     """
     keys = {name: _of_summary(name) for name in by}
     days = summed.group_by(**keys, each_day=_.day).aggregate(
         **{name: _[name].sum() for name in SUMS}, participants=_.people.sum()
     )
     whole = {name: days[name].sum().cast("int64") for name in SUMS}
-    most = days.participants.max().cast("int64")
-    return _grouped(days, list(keys), **whole, participants=most).filter(_.n > 0)
+    people = {"participants": days.participants.max().cast("int64"), "visits": days.participants.sum().cast("int64")}
+    return _grouped(days, list(keys), **whole, **people).filter(_.n > 0)
 
 
 def clusters(summed: Table, by: Sequence[str]) -> Table:
@@ -160,6 +160,13 @@ def series(table: Table, app: str, function: str, asn: int, window: Window = (No
     if last is not None:
         wanted += [_.time < last, _.day <= last.date()]
     return table.filter(*wanted).select(list(POINT)).order_by(["time", "id"])
+
+
+def every_series(table: Table, selection: Selection = EVERYTHING) -> Table:
+    """Every series that a selection means, on the direct path, in one answer: `app`, `function`, `asn`, then the fields
+    of `Point`, in order of time."""
+    wanted = selected(table, selection).filter(_.path == "direct", _.asn.notnull())
+    return wanted.select("app", "function", "asn", *POINT).order_by(["time", "id"])
 
 
 POINT = Point.__struct_fields__

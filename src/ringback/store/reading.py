@@ -54,6 +54,13 @@ class Reading:
         """One function on one network, in order of time."""
         return [msgspec.convert(row, Point) for row in _rows(queries.series(self.table, app, function, asn, window))]
 
+    def every_series(self, selection: Selection = EVERYTHING) -> dict[tuple[str, str, int], list[Point]]:
+        """(app, function, asn) to its series, of all networks that the selection means."""
+        found: dict[tuple[str, str, int], list[Point]] = defaultdict(list)
+        for row in _rows(queries.every_series(self.table, selection)):
+            found[row["app"], row["function"], row["asn"]].append(msgspec.convert(row, Point))
+        return dict(found)
+
     def networks(self, selection: Selection = EVERYTHING, at_least: int = 1) -> list[tuple[str, str, int, int]]:
         """(app, function, asn, n) of what `series` can be asked for."""
         rows = _rows(queries.networks(self.table, selection, at_least))

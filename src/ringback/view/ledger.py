@@ -5,8 +5,11 @@ from datetime import timedelta
 import msgspec
 
 from ringback.evidence import observed
+from ringback.evidence.cells import Key
 from ringback.evidence.claims import Answered, Claim, Verdicts, answer, claims
+from ringback.evidence.events import Event
 from ringback.store import Reading, Selection
+from ringback.view import watching
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -53,6 +56,21 @@ def entry(claim: Claim, found: Answered) -> Entry:
     )
 
 
+def histories(reading: Reading, claim: Claim) -> tuple[list[Event], list[Key]]:
+    """Measured events of what the claim's conditions on events are about, and the networks that were watched for them.
+    The whole history counts: what is usual lies before the claim's days."""
+    seen: list[Event] = []
+    watched: list[Key] = []
+    for app, function in sorted({(one.app, one.function) for one in claim.conditions if one.kind == "event"}):
+        judged = watching.country(reading, Selection(app=(app,), function=(function,)))
+        seen += [event for own in judged.events.values() for event in own]
+        watched += watching.watched(judged)
+    return seen, watched
+
+
 def ledger(reading: Reading) -> list[Entry]:
-    """Every claim in order of date, answered. Conditions on events need histories and stay untested here."""
-    return [entry(claim, answer(claim, verdicts(reading, claim))) for claim in sorted(claims(), key=lambda c: c.date)]
+    """Every claim in order of date, answered."""
+    return [
+        entry(claim, answer(claim, verdicts(reading, claim), *histories(reading, claim)))
+        for claim in sorted(claims(), key=lambda claim: claim.date)
+    ]
