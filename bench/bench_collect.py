@@ -142,6 +142,10 @@ def measured(size: int, senders: int) -> Sending:
                 process.stdout.readline()
                 sending = Sending(port, size)
                 asyncio.run(sending.run(senders))
+            except BaseException as error:
+                if (code := process.poll()) is not None:  # then it is no fault of a connection
+                    raise RuntimeError(f"the collector ended with {code}") from error
+                raise
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait()

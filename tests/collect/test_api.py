@@ -208,6 +208,29 @@ async def test_a_lake_that_is_not_there_costs_no_report(tmp_path: Path, caplog: 
     assert len(kept) == 1
 
 
+async def test_a_lake_that_fails_in_a_way_nobody_foresaw_does_not_end_the_collector(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def odd(_: Sequence[Observation]) -> None:
+        loop.call_soon_threadsafe(failed.set)
+        raise ValueError("an engine's own error")
+
+    async with collector(tmp_path, odd) as client:
+        assert (await client.post("/v1/reports", content=encoded(report()), headers=JSON)).status_code == 201
+    async with collector(tmp_path, odd) as client:
+        await failed.wait()
+        await asyncio.sleep(0)
+        assert (await client.post("/v1/reports", content=encoded(report(2)), headers=JSON)).status_code == 201
+    assert "an engine's own error" in caplog.text
+    kept = Kept()
+    async with collector(tmp_path, kept.add):
+        pass
+    assert len(kept) == 2
+
+
 async def test_who_comes_too_often_or_all_at_once_is_told_when_to_come_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,7 @@ async def serving(
     """
     try:
         from ringback.collect.collector import collecting
-        from ringback.peer import Serving
+        from ringback.peer import Serving, keys
         from ringback.peer import serve as run
         from ringback.store.receiving import receiving
         from ringback.view import Pages, router
@@ -69,7 +69,7 @@ async def serving(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     pages = router(Pages.of(folder, lake_folder(folder)))
-    with receiving(lake_folder(folder), folder) as lake:
+    with receiving(lake_folder(folder), folder, {keys.load(folder)[1]}) as lake:
         async with collecting(folder, lake, networks) as collector:
             await run(folder, host, port, up, stop, [*collector, pages])
 

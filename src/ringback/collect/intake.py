@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from ringback.collect.attestation import NOBODY, Keys
 from ringback.collect.published import Published
 from ringback.collect.scrub import observed
 from ringback.collect.spool import DAMAGED, Entry, Sink, Spool
@@ -27,9 +28,12 @@ Lake = Callable[[Sequence[Observation]], object]
 """Adds observations, each once by its id; durable when it returns. Raises RingbackError where it can't."""
 
 
-def sink(lake: Lake, folder: Path) -> Sink:
-    """From the spool in `folder` to the lake, and to the published reports in `folder`, in this process. What is no
-    report, or none any more, is kept aside beside the spool's other damage: it must not hold up what comes after it."""
+def sink(lake: Lake, folder: Path, known: Keys = NOBODY) -> Sink:
+    """From the spool in `folder` to the lake, and to the published reports in `folder`, in this process. known: keys of
+    the peers whose signatures are known here.
+
+    What is no report, or none any more, is kept aside beside the spool's other damage: it must not hold up what comes
+    after it."""
     published = Published(folder / OPEN)
 
     def take(entries: Sequence[Entry]) -> None:
@@ -37,7 +41,7 @@ def sink(lake: Lake, folder: Path) -> Sink:
         for one in entries:
             try:
                 report = msgspec.json.decode(one.payload, type=Report)
-                found = observed(report)
+                found = observed(report, known)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadInput) as error:
                 log.error("what was spooled as %s is no report now and is kept aside: %.200s", one.key.hex(), error)
                 aside = folder / SPOOL / DAMAGED / f"{one.key.hex()}.json"

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from ringback.collect.attestation import Keys
 from ringback.collect.importing import scrubbing
 from ringback.collect.importing.ringback import from_report, path
 from ringback.collect.origin import UNKNOWN, Origin
@@ -62,11 +63,12 @@ def scrubbed(report: Report, now: datetime, origin: Origin = UNKNOWN) -> Report:
     return kept
 
 
-def observed(kept: Report) -> tuple[Observation, ...]:
-    """The observations of a scrubbed report, one a measurement. Raises BadInput for one that can't be any."""
-    found = from_report(kept)
+def observed(kept: Report, known: Keys | None = None) -> tuple[Observation, ...]:
+    """The observations of a scrubbed report, one a measurement; known: see `from_report`. Raises BadInput for one that
+    can't be any."""
+    found = from_report(kept, known)
     if len(found) != len(kept.measurements):
-        odd = next(n for n, one in enumerate(kept.measurements) if not from_report(_alone(kept, one)))
+        odd = next(n for n, one in enumerate(kept.measurements) if not from_report(_alone(kept, one), None))
         raise BadInput(
             "is no measurement of an app's function, or holds a number that none can be", f"measurements[{odd}]"
         )

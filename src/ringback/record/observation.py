@@ -18,6 +18,7 @@ SCHEMA = "ringback/observation/1"
 
 Source = Literal["ringback", "ooni", "throttling"]
 NetworkKind = Literal["mobile", "fixed", "wifi"]
+Attested = Literal["known-peer", "other-peer", "failed"]
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,11 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 
     pseudonym: a participant's, for one UTC day. cluster: digest of what ties observations to one probe or net.
     Numbers and intervals (`_low`, `_high`) are the verdict's, units as in `record.Verdict`.
+
+    attested: what the peer's signature over its transcript was found to be when the report came: of a peer that the
+    collector knows, of another one, or no signature of what it should sign; None where there is no transcript, or
+    where nobody looked. transcript: 32 hex digits that name the transcript, where the signature holds; two reports with
+    the same one are copies of one session.
     """
 
     schema: str = SCHEMA
@@ -102,6 +108,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     spillover: bool = False
     reason: str | None = None
     rules: str
+    attested: Attested | None = None
+    transcript: str | None = None
 
 
 FIELDS = Observation.__struct_fields__

@@ -1,5 +1,6 @@
 """The engine on one machine: DuckDB, behind ibis."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,29 @@ import ibis
 from ringback.store import schema
 
 
-def opened(parts: Sequence[Path]) -> Any:
-    """These Parquet files as one ibis table; of none, an empty table of observations."""
+def opened(files: Sequence[Path]) -> Any:
+    """These Parquet files, alike in their columns, as one ibis table."""
+    return _read(ibis.duckdb.connect(), files, "files")
+
+
+def rows_of(parts: Sequence[Path]) -> Any:
+    """Parts of a lake as one ibis table of observations, with null where one is older than a column; of none, an empty
+    table."""
     engine = ibis.duckdb.connect()
     if not parts:
         return engine.create_table("observations", ibis.memtable(schema.COLUMNS.empty_table()))
-    return engine.read_parquet([str(part) for part in parts], table_name="observations", hive_partitioning=False)
+    kinds: dict[str, list[Path]] = defaultdict(list)
+    for part in parts:
+        kinds[part.name.partition(".")[2]].append(part)
+    tables = [_filled(_read(engine, several, f"observations_{n}")) for n, several in enumerate(kinds.values())]
+    return tables[0] if len(tables) == 1 else ibis.union(*tables)
+
+
+def _read(engine: Any, files: Sequence[Path], name: str) -> Any:
+    return engine.read_parquet([str(file) for file in files], table_name=name, hive_partitioning=False)
+
+
+def _filled(table: Any) -> Any:
+    wanted = ibis.schema(schema.COLUMNS)
+    missing = {name: ibis.null(kind) for name, kind in wanted.items() if name not in table.columns}
+    return table.mutate(**missing).select(list(wanted)) if missing else table

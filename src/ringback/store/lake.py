@@ -1,7 +1,7 @@
 """The lake: observations in Parquet, a folder a UTC day, and the raw files that they were made from.
 
     manifest.json                              what belongs to the lake, with checksums
-    observations/date=2023-11-08/HASH.parquet  rows in order of time
+    observations/date=2023-11-08/HASH.2.parquet  rows in order of time, 2: version of the columns
     raw/KIND/HASH.zst                          imported files, unpacked and packed again
 
 Adding is idempotent by an observation's id. An id covers the time, so that a day knows all its doubles.
@@ -135,7 +135,7 @@ class Lake:
             many = {key: paths for key, paths in days.items() if len(paths) >= max(2, from_parts)}
             old: list[str] = []
             for (day, derived, _), paths in sorted(many.items()):
-                rows = pa.concat_tables([self._read(path) for path in sorted(paths)], promote_options="default")
+                rows = pa.concat_tables([schema.current(self._read(path)) for path in sorted(paths)])
                 for path in paths:
                     del manifest.parts[path]
                 old += paths
@@ -204,7 +204,7 @@ class Lake:
         pq.write_table(rows.sort_by([("time", "ascending"), ("id", "ascending")]), packed, compression="zstd")
         content = packed.getvalue()
         digest = sha256(content).hexdigest()
-        path = f"observations/date={day}/{digest[:24]}.parquet"
+        path = f"observations/date={day}/{digest[:24]}{schema.SUFFIX}"
         listing.write(self.folder / path, content)
         manifest.parts[path] = Part(day, rows.num_rows, len(content), digest, derived)
 

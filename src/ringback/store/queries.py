@@ -22,7 +22,7 @@ Window = tuple[datetime | None, datetime | None]
 _PLAIN = (
     *("source", "app", "function", "target", "direction", "route", "path"),
     *("asn", "region", "family", "network_kind", "network_state"),
-    *("scope", "basis", "mechanism", "trigger", "test_version", "rules", "day"),
+    *("scope", "basis", "mechanism", "trigger", "attested", "test_version", "rules", "day"),
 )
 DIMENSIONS: dict[str, Any] = {
     **{name: _[name] for name in _PLAIN},
@@ -54,6 +54,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     country: Sequence[str] | None = None
     target: Sequence[str] | None = None
     scope: Sequence[str] | None = None
+    attested: Sequence[str] | None = None
     since: date | None = None
     until: date | None = None
 
@@ -181,6 +182,17 @@ def networks(table: Table, selection: Selection = EVERYTHING, at_least: int = 1)
         .aggregate(n=_.count())
     )
     return counted.filter(counted.n >= at_least).order_by(["app", "function", "asn"])
+
+
+def copied(table: Table) -> Table:
+    """(transcript, reports): the peers' transcripts that more than one report carries. One session makes one report;
+    with its transcript any number can be forged, so that the reports of one count once."""
+    own = table.filter(_.transcript.notnull(), _.measurement.notnull())
+    counted = own.group_by("transcript").aggregate(reports=_.measurement.left(REPORT).nunique())
+    return counted.filter(counted.reports > 1).order_by("transcript")
+
+
+REPORT = 32  # characters of a collected measurement's key that name its report
 
 
 def observations(table: Table, selection: Selection = EVERYTHING) -> Table:

@@ -10,7 +10,7 @@ import msgspec
 
 from ringback.record import CellCount, Observation, Point
 from ringback.store import queries, schema, summaries
-from ringback.store.engine import opened
+from ringback.store.engine import rows_of
 from ringback.store.lake import Lake
 from ringback.store.queries import EVERYTHING, Selection, Window
 
@@ -24,7 +24,7 @@ class Reading:
     @cached_property
     def table(self) -> Any:
         """The observations as an ibis table on DuckDB, for expressions of `queries`. Empty where the lake is."""
-        return opened(self.lake.parts())
+        return rows_of(self.lake.parts())
 
     def cells(
         self, by: Sequence[str], selection: Selection = EVERYTHING, *, clustered: bool = False
@@ -66,10 +66,14 @@ class Reading:
         rows = _rows(queries.networks(self.table, selection, at_least))
         return [(row["app"], row["function"], row["asn"], row["n"]) for row in rows]
 
+    def copied(self) -> dict[str, int]:
+        """Transcripts that more than one report carries, to how many do: see `queries.copied`."""
+        return {row["transcript"]: row["reports"] for row in _rows(queries.copied(self.table))}
+
     def observations(self, selection: Selection = EVERYTHING) -> Iterator[Observation]:
         """In order of time, a day at a time: memory does not grow with the lake."""
         for day in self.lake.days(selection.since, selection.until):
-            rows = queries.observations(opened(self.lake.parts(day, day)), selection).to_pyarrow()
+            rows = queries.observations(rows_of(self.lake.parts(day, day)), selection).to_pyarrow()
             yield from schema.observations(rows)
 
 

@@ -1,4 +1,4 @@
-"""The lake's writer as a process of its own: `python -m ringback.store.receiving LAKE FOLDER`.
+"""The lake's writer as a process of its own: `python -m ringback.store.receiving LAKE FOLDER [PEER_KEY ...]`.
 
 Turning reports into rows takes the interpreter for seconds at a time. In the process that answers HTTP, and sends the
 measuring packets of a peer, it would hold both up; so that process hands what it has spooled to this one.
@@ -21,6 +21,7 @@ from threading import Lock
 from time import monotonic
 from typing import IO, cast
 
+from ringback.collect.attestation import NOBODY, Keys
 from ringback.collect.intake import sink
 from ringback.collect.spool import Entry, Sink, frame, frames
 from ringback.errors import RingbackError, Unavailable
@@ -33,10 +34,10 @@ NICE = 5  # steps behind the process that answers
 
 
 @contextmanager
-def receiving(lake: Path, folder: Path) -> Iterator[Sink]:
+def receiving(lake: Path, folder: Path, known: Keys = NOBODY) -> Iterator[Sink]:
     """Where a collector's entries go: the lake in `lake`, written by a process that starts with the first of them and
-    ends with the context. folder: the collector's own, for published reports. The sink raises Unavailable where the
-    lake can't be had or the process ended; it starts again with the next entries."""
+    ends with the context. folder: the collector's own, for published reports; known: see `intake.sink`. The sink raises
+    Unavailable where the lake can't be had or the process ended; it starts again with the next entries."""
     process: subprocess.Popen[bytes] | None = None
     turn = Lock()
 
@@ -44,7 +45,7 @@ def receiving(lake: Path, folder: Path) -> Iterator[Sink]:
         nonlocal process
         with turn:
             if process is None or process.poll() is not None:
-                process = _started(lake, folder)
+                process = _started([str(lake), str(folder), *(key.hex() for key in sorted(known))])
             _asked(process, entries)
 
     try:
@@ -55,8 +56,8 @@ def receiving(lake: Path, folder: Path) -> Iterator[Sink]:
                 pass
 
 
-def _started(lake: Path, folder: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "ringback.store.receiving", str(lake), str(folder)]
+def _started(arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "ringback.store.receiving", *arguments]
     try:
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, cwd=Path.cwd()
@@ -113,7 +114,7 @@ def _joined(lake: Lake) -> None:
         print(f"days can't be joined: {error}", file=sys.stderr)  # noqa: T201 - the collector's log
 
 
-def _main(lake: str, folder: str) -> None:
+def _main(lake: str, folder: str, *keys: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # it ends with its input, when its batch is done
     os.nice(NICE)
@@ -121,7 +122,7 @@ def _main(lake: str, folder: str) -> None:
     os.dup2(2, 1)  # nobody else's words between the answers
     place = Lake(Path(lake))
     try:
-        receive(place, sink(place.extend, Path(folder)), sys.stdin.buffer, answers)
+        receive(place, sink(place.extend, Path(folder), frozenset(map(bytes.fromhex, keys))), sys.stdin.buffer, answers)
     except BrokenPipeError:  # whoever asked is gone
         os._exit(0)
 

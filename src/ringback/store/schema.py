@@ -2,6 +2,10 @@
 
 Types are those that every engine at hand reads alike: no unsigned integers, no dictionaries, times in microseconds UTC.
 A column may be added (then old parts read as null there, and VERSION goes up); none is renamed or changes its type.
+A part's name ends in the version that it was written with, so that an engine is given parts of one kind at a time: to
+compare the columns of each costs as long as a query.
+
+    2  attested, transcript
 """
 
 import logging
@@ -17,7 +21,8 @@ from ringback.record.observation import FIELDS
 
 log = logging.getLogger("ringback.store")
 
-VERSION = 1
+VERSION = 2
+SUFFIX = f".{VERSION}.parquet"  # of a part; `.parquet` alone is version 1
 _KEY = b"ringback.lake"
 
 _TEXT, _WHOLE, _REAL = pa.string(), pa.int64(), pa.float64()
@@ -52,6 +57,18 @@ def table(observations: Sequence[Observation]) -> pa.Table:
     columns.append([one.time.date() for one in observations])
     arrays = [pa.array(column, field.type) for column, field in zip(columns, COLUMNS, strict=True)]
     return pa.Table.from_arrays(arrays, schema=COLUMNS)
+
+
+def current(rows: pa.Table) -> pa.Table:
+    """Rows of an older version with the columns of this one, null where they had none."""
+    if rows.schema.equals(COLUMNS, check_metadata=True):
+        return rows
+    there = set(rows.column_names)
+    columns = [
+        rows.column(field.name).cast(field.type) if field.name in there else pa.nulls(rows.num_rows, field.type)
+        for field in COLUMNS
+    ]
+    return pa.Table.from_arrays(columns, schema=COLUMNS)
 
 
 def observations(rows: pa.Table) -> Iterator[Observation]:

@@ -14,6 +14,7 @@ from typing import IO, Any
 import msgspec
 
 from ringback.catalogue import load as catalogue
+from ringback.collect.attestation import NOBODY, Keys, attested, named
 from ringback.collect.importing import scrubbing
 from ringback.collect.importing.files import lines
 from ringback.collect.importing.outcome import Kept, Read, Refused
@@ -62,13 +63,20 @@ def read(stream: IO[bytes], file: Path) -> Iterator[Read]:
     yield from _closed(waiting, None)
 
 
-def from_report(report: Report) -> tuple[Observation, ...]:
+def from_report(report: Report, known: Keys | None = NOBODY) -> tuple[Observation, ...]:
     """A report after scrubbing, its measurements' observations. Those without a usable time, app or function are left
-    out; a pseudonym is kept as its digest, which can be told from others of the day and from nothing else."""
+    out; a pseudonym is kept as its digest, which can be told from others of the day and from nothing else.
+
+    known: keys of the peers known here; None leaves the peer's signature unlooked at, which takes a while."""
     pseudonym = scrubbing.digest(report.pseudonym, "pseudonym")
     software = scrubbing.token(report.software)
     made = (_observation(one, report.network, pseudonym, None, software) for one in report.measurements)
-    return tuple(one for one in made if one is not None)
+    found = tuple(one for one in made if one is not None)
+    word = None if known is None else attested(report, known)
+    if word is None:
+        return found
+    transcript = None if word == "failed" else named(report)
+    return tuple(msgspec.structs.replace(one, attested=word, transcript=transcript) for one in found)
 
 
 def _record(line: bytes, where: str) -> "Measurement | NetworkRecord | Report | Read":
@@ -197,7 +205,8 @@ _WORDS: dict[str, Callable[[Any], Any]] = {
 
 
 def again(given: Observation, where: str) -> Read:
-    """An observation that was exported, by whomever: scrubbed once more, with the id of its facts."""
+    """An observation that was exported, by whomever: scrubbed once more, with the id of its facts. That a signature was
+    looked at elsewhere is hearsay here."""
     aware = given.time.replace(tzinfo=UTC) if given.time.tzinfo is None else given.time
     time = scrubbing.time(aware.isoformat())
     clean = {name: scrub(getattr(given, name)) for name, scrub in _WORDS.items()}
@@ -205,5 +214,5 @@ def again(given: Observation, where: str) -> Read:
         return Refused("no-time", where)
     if clean["app"] is None or clean["function"] is None or not _bounded(given):
         return Refused("bad-shape", where)
-    bypassed = sorted({path(name) for name in given.bypassed_by[:20]})
-    return Kept((identified(msgspec.structs.replace(given, time=time, bypassed_by=bypassed, **clean)),))
+    own = {"bypassed_by": sorted({path(name) for name in given.bypassed_by[:20]}), "attested": None, "transcript": None}
+    return Kept((identified(msgspec.structs.replace(given, time=time, **own, **clean)),))
