@@ -1,8 +1,9 @@
 """A mechanism with its numbers: what the fits hand to the judge."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
 from ringback.record import Mechanism
 from ringback.record.verdict import Interval
@@ -33,8 +34,19 @@ class Finding(msgspec.Struct, frozen=True):
     side: Side | None = None
     weight: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Fits reckon with numpy, whose numbers no record can carry."""
+        for name in NUMBERS:
+            msgspec.structs.force_setattr(self, name, _plain(getattr(self, name)))
+
 
 NUMBERS = (
     "after_packets", "after_packets_interval", "after_bytes", "after_bytes_interval", "rate_kbps",
     "rate_kbps_interval", "loss", "loss_interval", "delay_ms", "delay_ms_interval",
 )  # fmt: skip
+
+
+def _plain(number: Any) -> Any:
+    if isinstance(number, tuple):
+        return tuple(map(_plain, number))
+    return number.item() if isinstance(number, np.generic) else number
