@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
-import msgspec
 import pytest
 
 from ringback.collect.spool import Spool
@@ -32,11 +31,11 @@ def free_port() -> int:
 
 
 class Collector:
-    """See `alone`."""
+    """See `alone`. starter: process id of what the collectors are forked from."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self.pid = 0
+        self.starter, self.pid = process.pid, 0
 
     async def _ask(self, line: str) -> int:
         assert self._process.stdin is not None
@@ -54,11 +53,11 @@ class Collector:
 
 
 @asynccontextmanager
-async def collector(folder: Path, port: int) -> AsyncIterator[Collector]:
+async def collector(folder: Path, port: int, *within: str) -> AsyncIterator[Collector]:
+    """within: a command that runs another one."""
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.collect.alone", str(folder), str(port), cwd=ROOT, stdin=pipe, stdout=pipe
-    )
+    command = [*within, sys.executable, "-m", "tests.collect.alone", str(folder), str(port)]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
     try:
         yield Collector(process)
     finally:
@@ -161,25 +160,3 @@ async def test_eight_kills_lose_nothing_that_was_acknowledged_and_double_nothing
 @pytest.mark.validate
 async def test_a_hundred_kills(tmp_path: Path) -> None:
     await proven(tmp_path, 100, 2)
-
-
-@pytest.mark.slow
-async def test_a_disk_that_fills_up_is_said_and_costs_nothing_acknowledged(tmp_path: Path) -> None:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/v1/reports"
-    ids = []
-    async with collector(tmp_path, port) as running, httpx.AsyncClient(trust_env=False) as client:
-        await running.start("20000")  # no file may grow beyond: the lake's can't either
-        large = b"\n".join(encoded(report(i)) for i in range(30))
-        for number in range(5):
-            answer = await client.post(url, content=large, headers={"Content-Type": "application/x-ndjson"})
-            assert answer.status_code == 507
-            assert answer.json()["detail"] == "no room is left on the disk"
-            assert int(answer.headers["retry-after"]) > 0
-            answer = await client.post(url, json=msgspec.to_builtins(report(5_000 + number)))
-            assert answer.status_code == 201, "what fits is taken"
-            ids.append(answer.json()["id"])
-        assert await running.end(signal.SIGKILL) == -signal.SIGKILL
-        await running.start()
-        assert await running.end(signal.SIGTERM) == 0
-    assert measurements(tmp_path) == Counter(f"{one}-0" for one in ids)
