@@ -336,6 +336,23 @@ def test_a_residual_whose_trigger_nobody_pulls_reaches_nothing() -> None:
     assert of(read, TEXT).scored
 
 
+@pytest.mark.parametrize("action", ['kind = "loss", share = 0.02', 'kind = "delay", ms = 10', 'kind = "corrupt"'])
+def test_a_block_that_matches_leave_is_a_drop_and_scored_only_where_the_action_itself_is(action: str) -> None:
+    found = of(ruled('app = "whatsapp"', "payload", action, more="residual_s = 5\n"), VOICE)
+    assert (found.status, found.mechanism, found.loss, found.delay_ms) == ("restricted", "drop", None, None)
+    assert found.scored is ("corrupt" in action)
+    gap = of(ruled('app = "whatsapp"', "payload", action, more="residual_s = 0.1\n"), VOICE)
+    assert gap.status == ("restricted" if "corrupt" in action else "working")
+
+
+def test_a_block_that_no_match_sets_off_is_none() -> None:
+    for action in ('kind = "loss", share = 0.001', 'kind = "police", kbps = 500, burst_kbytes = 1'):
+        found = of(ruled('app = "whatsapp"', "payload", action, more="residual_s = 5\n"), VOICE)
+        assert (found.status, found.scored) == ("working", False), action
+    everything = of(ruled("all = true", "transport", 'kind = "loss", share = 0.02', more="residual_s = 5\n"), VOICE)
+    assert (everything.status, everything.mechanism, everything.scored) == ("impaired", "drop", False)
+
+
 def test_a_rule_out_of_its_time_makes_nothing_true() -> None:
     over = ruled('app = "whatsapp"', "payload", 'kind = "drop"', more='until = "2025-08-13T09:00:00Z"\n')
     now = ruled('app = "whatsapp"', "payload", 'kind = "drop"', more='from = "2025-08-13T09:00:00Z"\n')

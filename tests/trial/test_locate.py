@@ -138,6 +138,9 @@ def test_rounds_that_locate_are_no_evidence_of_the_cell() -> None:
         ("text", "sni", 'kind = "reset"'),
         ("text", "payload", 'kind = "reset"'),
         ("media", "sni", 'kind = "reset"'),
+        ("text", "sni", 'kind = "drop"'),
+        ("text", "payload", 'kind = "drop"'),
+        ("media", "sni", 'kind = "icmp"'),
         ("text", "dns", 'kind = "nxdomain"'),
         ("text", "dns", 'kind = "forge"'),
         ("text", "dns", 'kind = "drop"'),
@@ -153,8 +156,8 @@ def test_what_comes_back_tells_the_hop_where_no_tail_can(function: str, trigger:
         assert result.located[0].router == f"192.0.2.{200 + hop}"
 
 
-def test_a_stream_that_just_falls_silent_stays_unlocated() -> None:
-    act = rule(2, 'kind = "drop"', trigger="sni", match='app = "whatsapp", function = "text"')
+def test_a_stream_that_is_cut_later_stays_unlocated() -> None:
+    act = rule(2, 'kind = "drop-after", packets = 8', trigger="sni", match='app = "whatsapp", function = "text"')
     result, (one,) = run(network(5, act, function="text"), 1)
     assert (one.verdict.status, one.verdict.hop) == ("restricted", None)
     assert result.locating == []

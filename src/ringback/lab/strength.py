@@ -13,7 +13,7 @@ import msgspec
 
 from ringback.catalogue import App
 from ringback.flow import DatagramScript, render
-from ringback.lab.rules import Action, Link, Way
+from ringback.lab.rules import Action, Link, Rule, Way
 from ringback.record import Arm, ExchangeSpec
 from ringback.verdict.quality import link_mos
 
@@ -90,6 +90,29 @@ def text(action: Action) -> bool:
         "shape": limited,
     }
     return action.kind in STOPPING or tests.get(action.kind, False)
+
+
+# -- what a match leaves blocked --------------------------------------------------------------------------------
+
+LEAST_BLOCK_S = 1.0  # a shorter one is a gap that calls and streams get over
+EXCHANGED: Mapping[str, tuple[int, int]] = {"text": (12, 4_000), "media": (120, 150_000)}  # packets, bytes
+EVERY_PACKET = ("delay", "shape", "corrupt")
+
+
+def blocks(rule: Rule, function: str, call: Call | None) -> bool:
+    """Whether the rule's own matches leave an exchange blocked where its action would let it go on: `residual_s` after
+    the first packet that the action was applied to. An action that stops the flow by itself is none of these.
+    call: of voice, and of what a VPN carries; else None."""
+    action = rule.action
+    if rule.residual_s < LEAST_BLOCK_S:
+        return False
+    packets, size = EXCHANGED[function] if call is None else (call.packets, call.bytes)
+    if action.kind == "police":
+        slower = call is None or (action.kbps or 0.0) < call.kbps(rule.direction)
+        return slower and size > 1000 * (action.burst_kbytes or 0.0)
+    if action.kind == "corrupt" and call is None:
+        return False  # the opening arrives changed before anything is blocked
+    return action.kind in EVERY_PACKET or (action.share or 0.0) * packets >= 1
 
 
 # -- the link alone ---------------------------------------------------------------------------------------------

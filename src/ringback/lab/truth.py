@@ -6,7 +6,7 @@ from ringback import catalogue as catalogue_room
 from ringback.catalogue import Catalogue
 from ringback.flow import forms_of
 from ringback.lab import strength
-from ringback.lab.rules import Network, Rule, Scenario
+from ringback.lab.rules import Action, Network, Rule, Scenario
 from ringback.lab.standing import standing
 from ringback.lab.strength import Call, call_of
 from ringback.lab.wires import cells, recognises
@@ -83,8 +83,8 @@ class _Ground:
             scored = False
         if not rules:
             return Truth(status=status, scored=scored)
-        rule = min(rules, key=self._rank)
-        action = rule.action
+        rule = min(rules, key=lambda rule: self._rank(rule, cell))
+        action = self._met(rule, cell)
         return Truth(
             status=status,
             mechanism=action.mechanism,
@@ -99,9 +99,13 @@ class _Ground:
             scored=scored,
         )
 
-    def _rank(self, rule: Rule) -> tuple[int, int, int]:
+    def _rank(self, rule: Rule, cell: Cell) -> tuple[int, int, int]:
         """The strongest first, then the nearest, then file order (country-wide rules before the network's)."""
-        return ORDER.index(rule.action.mechanism), rule.hop, self.rules.index(rule)
+        return ORDER.index(self._met(rule, cell).mechanism), rule.hop, self.rules.index(rule)
+
+    def _met(self, rule: Rule, cell: Cell) -> Action:
+        """The rule's action, or `drop` where what the cell meets is the block that its matches leave."""
+        return Action("drop") if self._blocks(rule, cell) else rule.action
 
     def _status(self, cell: Cell) -> tuple[Status, list[Rule], bool]:
         """The first status that applies, the rules that set it, and whether it is scored as far as rules go."""
@@ -118,6 +122,10 @@ class _Ground:
             return "impaired", refusing, True
         if selective := self._strong((rule for rule in acting if rule.trigger in SELECTIVE), cell):
             return "restricted", selective, True
+        if blocking := [rule for rule in acting if rule.trigger in SELECTIVE and self._blocks(rule, cell)]:
+            return "restricted", blocking, False
+        if blocking := [rule for rule in everywhere if self._blocks(rule, cell)]:
+            return "impaired", blocking, False
         if throttling := [rule for rule in self._strong(everywhere, cell) if self._unusable(cell, rule)]:
             return "impaired", throttling, True
         return ("impaired" if self._unusable(cell) else "working"), [], not acting
@@ -135,6 +143,10 @@ class _Ground:
         if cell.function == "media":
             return strength.media(action, way, self.network.link)
         return strength.text(action)
+
+    def _blocks(self, rule: Rule, cell: Cell) -> bool:
+        calls = cell.function == "voice" or cell.path != "direct"
+        return strength.blocks(rule, cell.function, self._call(cell) if calls else None)
 
     def _call(self, cell: Cell) -> Call:
         if cell.path != "direct":

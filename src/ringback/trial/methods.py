@@ -31,6 +31,8 @@ BY_PORT = (Arm("control", "app"), Arm("control", "other"))
 
 SIGNS: dict[tuple[Literal["call", "dns", "stream"], Factor, Mechanism], Sign] = {
     ("stream", "payload", "reset"): signs.reset,
+    ("stream", "payload", "drop"): signs.silent,
+    ("stream", "payload", "icmp"): signs.silent,
     ("dns", "payload", "dns"): signs.foreign,
     ("dns", "payload", "drop"): signs.silent,
     ("call", "port", "drop"): signs.silent,

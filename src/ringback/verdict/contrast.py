@@ -117,10 +117,10 @@ def finding(here: Sequence[Try]) -> Finding:
         return Finding("drop")
     if (cut := _cut(here)) is not None:
         return cut
-    # a question and its answer: both ways must be passed
+    # a question and its answer: both ways are passed, and either or each of them may lose
     both = pings([t for t in here if good(t)])
-    keep, low, high = np.sqrt([both.value, both.lower, both.upper])
-    return Finding("loss", loss=float(1 - keep), loss_interval=(float(1 - high), float(1 - low)))
+    keep, high = np.sqrt([both.value, both.upper])
+    return Finding("loss", loss=float(1 - keep), loss_interval=(float(1 - high), float(1 - both.lower)))
 
 
 _FAILURES: tuple[tuple[Mechanism, tuple[str, ...]], ...] = (
@@ -142,12 +142,13 @@ def _shows(each: Try, mechanism: Mechanism, failures: tuple[str, ...]) -> bool:
 
 def _cut(here: Sequence[Try]) -> Finding | None:
     """Trains that fall silent at a common count. A ping and its answer are two packets; the question that was one too
-    many may itself have been the last to pass."""
+    many may itself have been the last to pass, or the last answer have come although it was too many, where questions
+    alone are dropped."""
     trains = [t for t in here if t.sent > MIN_TAIL and t.answered_indices]
     cut = [t for t in trains if t.sent - 1 - max(t.answered_indices) >= MIN_TAIL]
     if len(cut) <= len(trains) / 2 or not cut:
         return None
     passed = [2 * t.answered for t in cut]
     reach = [2 * (max(t.answered_indices) + 1) + 1 for t in cut]
-    low, high = max(passed), max(max(passed) + 1, min(reach))
-    return Finding("drop-after", after_packets=low, after_packets_interval=(float(low), float(high)))
+    most, high = max(passed), max(max(passed) + 1, min(reach))
+    return Finding("drop-after", after_packets=most, after_packets_interval=(float(most - 1), float(high)))

@@ -1,8 +1,9 @@
 """Flows that are cut: from the first packet (drop), or once a number of packets or bytes has passed (drop-after).
 
 The counter that cuts stands at a hop near the participant and counts both ways together, so packets are put in the
-order in which they pass the participant: outward ones when they leave, inward ones when they come. What was lost on
-the access link before the cut is counted if it came from outside (it had passed the hop) and not if it went out.
+order in which they pass the participant: outward ones when they leave, inward ones when they come. The counter may
+stand further off: there an outward packet passes later by up to a round trip, against the inward ones. What was lost
+on the access link before the cut is counted if it came from outside (it had passed the hop) and not if it went out.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ringback.verdict.arrivals import UDP_HEADER, Call, Way
+from ringback.verdict.arrivals import UDP_HEADER, Call, Floats, Way
 
 MIN_TAIL = 5  # packets of silence that make a cut; a round that accuses is stopped soon after one
 MAX_CHANCE = 1e-5  # and how likely they may be by the losses before them
@@ -57,16 +58,30 @@ def dropped_on_sight(call: Call) -> bool:
 
 
 def counted(call: Call, cut: Sequence[Way]) -> tuple[Count, Count]:
-    """Packets and IP payload bytes that passed until the cut."""
-    end = max((_seen_at(way, way is call.outward)[way.passed].max() for way in cut if way.arrived), default=-np.inf)
-    blocked = [_seen_at(way, way is call.outward) for way in cut]
+    """Packets and IP payload bytes that passed until the cut, wherever on the path the counter stands."""
+    near, beyond = (_counted_at(call, cut, later) for later in (0.0, _round_trip(call)))
+    low, estimate, high = np.minimum(near[0], beyond[0]), (near[1] + beyond[1]) / 2, np.maximum(near[2], beyond[2])
+    return Count(low[0], estimate[0], high[0]), Count(low[1], estimate[1], high[1])
+
+
+def _round_trip(call: Call) -> float:
+    return sum(float(np.nanmedian(way.delay)) for way in call.ways if way.arrived) if len(call.ways) == 2 else 0.0
+
+
+def _counted_at(call: Call, cut: Sequence[Way], later: float) -> tuple[Floats, Floats, Floats]:
+    """At least, most likely and at most; (packets, bytes) each. later: s that outward packets pass the counter after
+    they passed the participant, beyond those that inward ones pass it before."""
+    end = max(
+        (_seen_at(way, way is call.outward, later)[way.passed].max() for way in cut if way.arrived), default=-np.inf
+    )
+    blocked = [_seen_at(way, way is call.outward, later) for way in cut]
     after = min((float(at[at > end].min()) for at in blocked if (at > end).any()), default=end)
     low = np.zeros(2)
     estimate = np.zeros(2)
     high = np.zeros(2)
     for way in call.ways:
         outward = way is call.outward
-        at = _seen_at(way, outward)
+        at = _seen_at(way, outward, later)
         size = np.stack((np.ones(way.packets), way.size + UDP_HEADER))
         passed = size[:, way.passed & (at <= end)].sum(axis=1)
         lost = size[:, ~way.passed & (at <= end)].sum(axis=1)
@@ -77,7 +92,7 @@ def counted(call: Call, cut: Sequence[Way]) -> tuple[Count, Count]:
     # one more may have passed and been lost behind the counter; in bytes, part of the packet that was one too many
     sizes = np.concatenate([way.size + UDP_HEADER for way in call.ways])
     high += np.array([0.0, float(np.mean(sizes)) if len(sizes) else 0.0])
-    return Count(low[0], estimate[0], high[0]), Count(low[1], estimate[1], high[1])
+    return low, estimate, high
 
 
 def common(calls: Sequence[Call]) -> Cut | None:
@@ -100,9 +115,9 @@ def common(calls: Sequence[Call]) -> Cut | None:
     return Cut(by_packets, round(min(max(estimate, low), high)), (float(max(0.0, low - slack)), float(high + slack)))
 
 
-def _seen_at(way: Way, outward: bool) -> np.ndarray:
-    """When each packet passed the participant, or would have."""
+def _seen_at(way: Way, outward: bool, later: float) -> Floats:
+    """When each packet passed the participant, or would have; outward ones `later`."""
     if outward:
-        return way.at
+        return way.at + later
     usual = float(np.nanmedian(way.delay)) if way.arrived else 0.0
     return np.asarray(way.at + np.where(way.passed, way.delay, usual))

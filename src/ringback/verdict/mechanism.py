@@ -23,7 +23,6 @@ MAJORITY = 0.5
 MIN_LOSS = 0.02  # extra loss below this is no finding
 MIN_DELAY = 0.010  # s
 QUEUE_DELAY = 0.015  # s of delay beyond the controls' that make a limit a queue
-PLAIN = 50.0  # log likelihood ahead of chance at which a bucket for each flow needs no rival
 ALIKE = 1.0  # log likelihood by which one explanation must be ahead
 
 
@@ -147,7 +146,7 @@ def _limit(struck: list[Way], groups: list[Way], background: float) -> tuple[buc
     """The better of a bucket for each flow and one for all, and by how much log likelihood it beats chance. Both
     have two parameters (rate and burst; loss after a loss and after none), so their penalties cancel."""
     alone = bucket.fit(struck, background)
-    if alone is not None and alone.log_likelihood - bucket.chance(struck) > PLAIN:
+    if alone is not None and alone.log_likelihood - bucket.chance(struck) > bucket.PLAIN:
         return alone, alone.log_likelihood - bucket.chance(struck)
     shared = bucket.fit(groups, background) if len(struck) > len(groups) else None
     margins = [

@@ -16,6 +16,7 @@ from ringback.verdict.permutation import Flags, Floats, Ints, log_e_values, log_
 Factor = Literal["payload", "port"]
 Sign = Callable[[Outcome], bool]
 
+UNREACHABLE_HOST = ((3, 1), (1, 3))  # RFC 792, RFC 4443
 TIME_EXCEEDED, TIME_EXCEEDED_V6 = (11, 0), (3, 0)  # ICMP type and code "in transit": RFC 792, RFC 4443
 
 
@@ -24,6 +25,11 @@ def expired(error: IcmpError) -> bool:
     if error.source is None:
         return False
     return (error.type, error.code) == (TIME_EXCEEDED_V6 if ":" in error.source else TIME_EXCEEDED)
+
+
+def said_by_router(error: IcmpError) -> bool:
+    """The same for an established stream, of which the system may say no more than that a host can't be reached."""
+    return expired(error) or (error.source is None and (error.type, error.code) in UNREACHABLE_HOST)
 
 
 def reset(outcome: Outcome) -> bool:
@@ -40,7 +46,9 @@ def foreign(outcome: Outcome) -> bool:
 
 def silent(outcome: Outcome) -> bool:
     """No router said that the TTL had run out: the packets were gone before, or it never says so."""
-    return isinstance(outcome, DatagramOutcome) and not any(map(expired, outcome.icmp))
+    if isinstance(outcome, StreamOutcome):  # one that never connected sent nothing that could be lost
+        return outcome.connected is not None and not any(map(said_by_router, outcome.icmp))
+    return not any(map(expired, outcome.icmp))
 
 
 def shown(rounds: Sequence[Round], sign: Sign, factor: Factor, enough: float) -> bool | None:
