@@ -158,6 +158,26 @@ async def refusing() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
+@pytest.mark.parametrize(("how", "flows"), [([], "24 flows at once"), (["--quiet"], "2 flows at once")])
+def test_a_dry_run_says_how_many_flows_there_are_at_once(
+    how: list[str], flows: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "--dry-run", "--app", "signal", *SERVER, *how]) == 0
+    assert flows in capsys.readouterr().out
+
+
+def test_quiet_and_quick_are_not_to_be_had_together() -> None:
+    assert main(["check", "--yes", *SERVER, "--quiet", "--quick"]) == 2
+
+
+def test_a_quiet_check_says_that_it_takes_long(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found(monkeypatch, CALLS_CUT)
+    assert main(["check", *SERVER, "--yes", "--quiet"]) == 0
+    assert "no more than two connections at a time" in capsys.readouterr().err
+
+
 def test_a_dry_run_names_hosts_ports_bytes_and_time_and_sends_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:

@@ -40,6 +40,17 @@ def test_quick_is_text_and_outgoing_calls_unless_functions_are_named() -> None:
     assert read_request(KNOWN, Asked(quick=True, functions=["media"])).functions == ("media",)
 
 
+def test_quiet_is_everything_within_half_an_hour_and_looks_for_no_hops() -> None:
+    quiet = read_request(KNOWN, Asked(quiet=True))
+    assert (quiet.mode, quiet.functions, quiet.directions, quiet.budget_s) == (
+        "quiet",
+        ("text", "media", "voice"),
+        ("outgoing", "incoming"),
+        1800.0,
+    )
+    assert read_request(KNOWN, Asked(quiet=True, budget_s=600.0)).budget_s == 600.0
+
+
 def test_paths_are_named_and_come_after_the_direct_one() -> None:
     request = read_request(KNOWN, Asked(via=["office=interface:rb-none", "tor=socks5://127.0.0.1:9050"]))
     assert request.paths == {
@@ -54,6 +65,8 @@ def test_paths_are_named_and_come_after_the_direct_one() -> None:
     ("asked", "says"),
     [
         (Asked(apps=["signall"]), "no such app: signall"),
+        (Asked(quiet=True, quick=True), "--quiet: can't be had together with --quick"),
+        (Asked(quiet=True, locate=True), "can't be had together with --quiet"),
         (Asked(functions=["fax"]), "no such function: fax"),
         (Asked(via=["wg0"]), "NAME=PATH"),
         (Asked(via=["=direct"]), "NAME=PATH"),

@@ -94,6 +94,17 @@ def arms(rng: np.random.Generator, n_per_arm: int, ports: tuple[str, ...] = ("ap
     return [deck[i] for i in rng.permutation(len(deck))]
 
 
+def paired(rng: np.random.Generator, pairs: int) -> list[Arm]:
+    """The labels of a quiet round: in each pair one original and one on the app's port, thrown apart."""
+    labels = []
+    for original, app in rng.random((pairs, 2)) < 0.5:
+        labels += [
+            Arm("original" if first == original else "control", "app" if first == app else "other")
+            for first in (True, False)
+        ]
+    return labels
+
+
 def a_round(
     cell: Cell, form: str, transport: str, labels: list[Arm], outcomes: list[Outcome], starts: Floats, number: int,
     checkpoints: list[float], seconds: float, size: int = 0,

@@ -5,7 +5,7 @@ one whose device reacts to labels alike (connections counted by name). The score
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from ringback.record import Arm
 from ringback.verdict.evidence import FactorBets, factor_bets, factor_e_value
 from ringback.verdict.permutation import lots
 from ringback.verdict.scores import KIND_WEIGHTS, Direction, call_scores, score_matrix
-from tests.verdict.build import StreamOutcome, arms
+from tests.verdict.build import StreamOutcome, arms, paired
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -156,12 +156,13 @@ class Drawn:
     missing: Floats
     kind: str = "datagram"
     checkpoints: tuple[float, ...] = CHECKPOINTS
+    pairs: tuple[int, ...] | None = None
 
     def bets(self) -> dict[str, FactorBets]:
         read = [True] * len(self.checkpoints)
         return {
             name: factor_bets(self.scores, KIND_WEIGHTS[self.kind], lot, read)
-            for name, lot in lots(self.labels).items()
+            for name, lot in lots(self.labels, self.pairs).items()
         }
 
 
@@ -171,15 +172,24 @@ def calls(family: Family, rng: np.random.Generator) -> Drawn:
     return Drawn(scores, arms(rng, FLOWS // 4), scores["undelivered"][-1])
 
 
+def in_pairs(drawer: Callable[[np.random.Generator], Drawn]) -> Callable[[np.random.Generator], Drawn]:
+    """The same flows as a quiet round: labels thrown within pairs of neighbours."""
+
+    def draw(rng: np.random.Generator) -> Drawn:
+        return replace(drawer(rng), labels=paired(rng, FLOWS // 2), pairs=tuple(i // 2 for i in range(FLOWS)))
+
+    return draw
+
+
 def _stream(finish: float) -> StreamOutcome:
     if finish > 10:
         return StreamOutcome(0.1, "generic_timeout_error", 10.0, None, 600, 600, 8000)
     return StreamOutcome(0.1, None, None, finish, 600, 600, 8000, [(finish, 8000)])
 
 
-def connection_counter(rng: np.random.Generator) -> Drawn:
+def connection_counter(rng: np.random.Generator, pairs: tuple[int, ...] | None = None) -> Drawn:
     """A device that freezes each connection from the fourth on that names one host, originals and controls alike."""
-    labels = arms(rng, FLOWS // 4)
+    labels = arms(rng, FLOWS // 4) if pairs is None else paired(rng, FLOWS // 2)
     seen = {"original": 0, "control": 0}
     finish = rng.lognormal(-1, 0.4, FLOWS)
     for i, arm in enumerate(labels):
@@ -187,7 +197,7 @@ def connection_counter(rng: np.random.Generator) -> Drawn:
         if seen[arm.payload] > 3:
             finish[i] = 99.0
     scores = score_matrix([_stream(f) for f in finish], [10.0])
-    return Drawn(scores, labels, scores["undone"][-1], "stream", (10.0,))
+    return Drawn(scores, labels, scores["undone"][-1], "stream", (10.0,), pairs)
 
 
 def flaky_streams(rng: np.random.Generator) -> Drawn:
@@ -201,6 +211,9 @@ DRAWERS: dict[str, Callable[[np.random.Generator], Drawn]] = {
     **{name: (lambda rng, family=family: calls(family, rng)) for name, family in FAMILIES.items()},
     "connection counter": connection_counter,
     "flaky streams": flaky_streams,
+    **{f"{name}, quiet": in_pairs(lambda rng, family=family: calls(family, rng)) for name, family in FAMILIES.items()},
+    "connection counter, quiet": lambda rng: connection_counter(rng, tuple(i // 2 for i in range(FLOWS))),
+    "flaky streams, quiet": in_pairs(flaky_streams),
 }
 
 

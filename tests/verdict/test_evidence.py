@@ -221,6 +221,19 @@ def test_mutant_labels_leak_into_the_start_order():
     assert not nulls.at_most(count, trials, 1 / 20)
 
 
+def test_mutant_starts_each_pair_with_its_control():
+    def originals_second(rng, rounds):
+        drawn = []
+        for _ in range(rounds):
+            one = nulls.in_pairs(lambda rng: nulls.calls(nulls.drift, rng))(rng)
+            pairs = [sorted(one.labels[i : i + 2]) for i in range(0, nulls.FLOWS, 2)]
+            drawn.append(replace(one, labels=[arm for pair in pairs for arm in pair]))
+        return nulls.running(drawn)
+
+    count, trials = accused(originals_second)
+    assert not nulls.at_most(count, trials, 1 / 20)
+
+
 def test_mutant_discards_rounds_in_which_a_control_failed():
     def discard(rng, rounds):
         kept = []

@@ -1,6 +1,6 @@
 """The lot's own distribution: exact for every label set, with ties, whatever the scores."""
 
-from itertools import combinations
+from itertools import combinations, product
 from math import comb
 
 import numpy as np
@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringback.record import Arm
-from ringback.verdict.permutation import log_e_values, log_mix, log_symmetric, lots, worst_half_ranks
+from ringback.verdict.permutation import log_e_values, log_mix, log_symmetric, lots, lots_of, worst_half_ranks
+from tests.verdict.build import voice_round
 
 LAMBDAS = (0.0, 1.0, 7.5, 60.0, 160.0)
 SCORES = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]) | st.floats(0, 1), min_size=2, max_size=7)
@@ -107,6 +108,35 @@ def test_each_factor_is_drawn_within_the_other():
     assert list(drawn) == ["payload", "port"]
     assert drawn["payload"].strata.tolist() == drawn["port"].chosen.tolist()
     assert list(lots([Arm("original", "app"), Arm("control", "app")])) == ["payload"]
+
+
+@pytest.mark.parametrize("factor", ["payload", "port"])
+def test_labels_thrown_within_pairs_are_worth_one_on_average_over_all_throws(factor):
+    """Whatever the other factor does: here the exchanges on the app's port fare worse, and originals do not."""
+    rng = np.random.default_rng(5)
+    scores = np.clip(rng.random(8), 0, 1)
+    others = rng.random(4) < 0.5  # the factor that is not exchanged stays as it was thrown
+    pairs = [0, 0, 1, 1, 2, 2, 3, 3]
+    values = []
+    for throw in product((False, True), repeat=4):
+        arms = []
+        for first, other in zip(throw, others, strict=True):
+            payloads, ports = (first, other) if factor == "payload" else (other, first)
+            arms += [
+                Arm("original" if payloads else "control", "app" if ports else "other"),
+                Arm("control" if payloads else "original", "other" if ports else "app"),
+            ]
+        lot = lots(arms, pairs)[factor]
+        values.append(np.exp(log_e_values(scores, lot.chosen, lot.strata, LAMBDAS)))
+    assert np.mean(values, axis=0) == pytest.approx(np.ones(len(LAMBDAS)))
+    assert np.max(values) <= 2**4 + 1e-9, "a pair is worth at most two"
+
+
+def test_a_quiet_rounds_pairs_are_its_slots_two_by_two():
+    planned = voice_round(1, number=1)
+    assert set(lots_of(planned)["payload"].strata) == {0, 1}, "the two ports"
+    planned.drawn = "pairs"
+    assert lots_of(planned)["payload"].strata.tolist() == [i // 2 for i in range(len(planned.exchanges))]
 
 
 def test_a_mixture_ignores_what_carries_no_weight():

@@ -18,6 +18,7 @@ def check(
     route: Literal["relay", "p2p"] = "relay",
     budget_s: float | None = None,
     quick: bool = False,
+    quiet: bool = False,
     replay: Path | None = None,
     locate: bool = False,
     dry_run: Annotated[bool, Parameter(name="--dry-run")] = False,
@@ -51,9 +52,14 @@ def check(
     route
         How calls go: through the app's relay, or from device to device.
     budget_s
-        Start nothing that could not end within so many seconds. Default: 200; with --quick, no limit.
+        Start nothing that could not end within so many seconds. Default: 200; 1800 with --quiet; with --quick, no
+        limit.
     quick
         Text and outgoing calls only, one round each: about 25 seconds.
+    quiet
+        Everything, but never more than two flows at once: the app's traffic and its look-alike. So many calls at once
+        as usual would stand out, and a limit on all that you send would hit them. About half an hour for four apps.
+        Not together with --quick or --locate.
     replay
         A capture with a call, or a file that `ringback trace --out` wrote: its bytes are sent in place of the app's
         call. Only that app is measured.
@@ -93,6 +99,7 @@ def check(
         via=via,
         route=route,
         quick=quick,
+        quiet=quiet,
         budget_s=budget_s,
         replay=replay,
         locate=locate,

@@ -57,6 +57,8 @@ def run(asked: Asked, how: Answering) -> Exit:
     tunnels = tunnels_in_use()
     if tunnels:
         print(phrases.say("progress.tunnel", interfaces=", ".join(tunnels)), file=sys.stderr)
+    if request.mode == "quiet":
+        print(phrases.say("progress.quiet"), file=sys.stderr)
     with speech.Records(how.json, how.out) as records:
         with progress(phrases.say("progress.check")) as report:
             checked = _by_own_word(asyncio.run(measure(request, known, report)), how)

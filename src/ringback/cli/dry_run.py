@@ -19,9 +19,11 @@ from ringback.record import Arm, Cell, ExchangeSpec
 from ringback.trial import limited, probe
 from ringback.trial.control import Grant, TrySpec
 from ringback.trial.locating import MOST_ROUNDS
+from ringback.trial.pairs import FLOWS_OF_A_PAIR, draw_pairs
 from ringback.trial.plan import CALL_SECONDS, Planned, Sizing, cells_of, draw_round, form_plans
 from ringback.trial.rendering import render
 from ringback.trial.schedule import most_series
+from ringback.trial.tries import PATIENCE, SPACING
 from ringback.words import Language, load
 from ringback.words.naming import app_title
 
@@ -91,17 +93,11 @@ def _partner_lines(request: CheckRequest, catalogue: Catalogue) -> Iterator[Line
     random = Random(0)  # the plan's sizes, not its draws, are what is shown
     for cell in _cells(request, catalogue):
         for plan in form_plans(catalogue, cell, request.replay is not None):
-            planned = draw_round(
-                cell,
-                plan,
-                1,
-                1,
-                GRANT,
-                random,
-                Sizing(),
-                request.mode,
-                request.replay.digest if request.replay else None,
-            )
+            replay = request.replay.digest if request.replay else None
+            if request.mode == "quiet":
+                planned = draw_pairs(cell, plan, 1, 1, GRANT, random, Sizing(), replay)
+            else:
+                planned = draw_round(cell, plan, 1, 1, GRANT, random, Sizing(), request.mode, replay)
             series = _series(request, catalogue, cell.function)
             what = " ".join(filter(None, (cell.app, cell.function, cell.direction, plan.form)))
             other = "+other" if "port" in plan.factors else ""
@@ -153,7 +149,8 @@ def plan(request: CheckRequest, catalogue: Catalogue) -> Plan:
     names = targets.names_to_resolve(catalogue, request.apps, request.functions)
     lines = list(_try_lines(request, catalogue, names))
     flows = sum(line.flows for line in lines)
-    seconds = 0.05 * flows / len(request.paths) + 4.0
+    quiet = request.mode == "quiet"
+    seconds = PATIENCE * flows / FLOWS_OF_A_PAIR if quiet else SPACING * flows / len(request.paths) + PATIENCE
     if request.server is not None:
         train = 2 * probe.TRAIN * (probe.SIZE + UDP_HEADERS)
         lines.append(Line("link", "server", "udp", "other", "direct", 1, train, 2.0))
@@ -166,7 +163,8 @@ def plan(request: CheckRequest, catalogue: Catalogue) -> Plan:
         text = max((s for s, function in of if function == "text"), default=0.0)
         locating = list(_locating_lines(request, catalogue))
         lines += locating
-        seconds += max(calls + media, text) + MOST_ROUNDS * sum(line.seconds for line in locating)
+        together = sum(s for s, _ in of) if quiet else max(calls + media, text)
+        seconds += together + MOST_ROUNDS * sum(line.seconds for line in locating)
     if request.budget_s is not None:
         seconds = min(seconds, request.budget_s)
     return Plan(names, lines, sum(line.bytes for line in lines), round(seconds, 1))
@@ -202,6 +200,9 @@ def told(made: Plan, request: CheckRequest, language: Language) -> RenderableTyp
     if request.server is not None:
         blocks.append(Text(phrases.say("dry_run.control", url=request.server)))
     total = phrases.say(
-        "dry_run.total", bytes=phrases.amount(made.bytes), seconds=phrases.number(made.seconds), flows=FLOWS_AT_ONCE
+        "dry_run.total",
+        bytes=phrases.amount(made.bytes),
+        seconds=phrases.number(made.seconds),
+        flows=FLOWS_OF_A_PAIR if request.mode == "quiet" else FLOWS_AT_ONCE,
     )
     return Group(*blocks, Text(), table, Text(), Text(total, style="bold"))

@@ -11,11 +11,11 @@ from ringback.errors import BadInput
 from ringback.flow import Replay
 from ringback.net import Interface, PathBinding, parse_path
 from ringback.net.control import parse_server
+from ringback.trial.plan import Mode
 
 FUNCTIONS = ("text", "media", "voice")
-DEFAULT_BUDGET_S = 200.0
+DEFAULT_BUDGET_S, QUIET_BUDGET_S = 200.0, 1800.0
 LOCATING_S = 160.0  # more, where hops are looked for: four messengers' calls
-Mode = Literal["default", "quick"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class Asked:
     via: Sequence[str] | None = None
     route: Literal["relay", "p2p"] = "relay"
     quick: bool = False
+    quiet: bool = False
     budget_s: float | None = None
     replay: Path | None = None
     locate: bool = False
@@ -98,6 +99,10 @@ def read_request(catalogue: Catalogue, asked: Asked) -> CheckRequest:
         parse_server(asked.server)
     if asked.budget_s is not None and not asked.budget_s > 0:
         raise BadInput("is a number of seconds above 0", "--budget-s")
+    if asked.quiet and asked.quick:
+        raise BadInput("can't be had together with --quick", "--quiet")
+    if asked.quiet and asked.locate:
+        raise BadInput("looks with many packets at once, and can't be had together with --quiet", "--locate")
     apps = _known("app", asked.apps, tuple(catalogue.apps))
     call = _replay(catalogue, asked)
     paths = _paths(asked.via)
@@ -111,7 +116,7 @@ def read_request(catalogue: Catalogue, asked: Asked) -> CheckRequest:
         outer={name: speaks for name, speaks in spoken.items() if speaks is not None and speaks in catalogue.vpns},
         server=asked.server,
         route=asked.route,
-        mode="quick" if asked.quick else "default",
+        mode="quick" if asked.quick else "quiet" if asked.quiet else "default",
         budget_s=asked.budget_s if asked.budget_s is not None else _budget(asked),
         replay=None if call is None else call[1],
         locate=asked.locate,
@@ -121,4 +126,6 @@ def read_request(catalogue: Catalogue, asked: Asked) -> CheckRequest:
 def _budget(asked: Asked) -> float | None:
     if asked.quick:
         return None
+    if asked.quiet:
+        return QUIET_BUDGET_S
     return DEFAULT_BUDGET_S + (LOCATING_S if asked.locate else 0.0)

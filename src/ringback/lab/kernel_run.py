@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Literal
 
 import msgspec
 
@@ -17,11 +16,11 @@ from ringback.lab.scenario import Scenario
 from ringback.lab.side_by_side import side_by_side
 from ringback.record import Transport
 from ringback.trial.control import TrySpec
+from ringback.trial.plan import Mode
 from ringback.trial.session import Session
 from ringback.trial.terms import Result
 
 KNOWN = catalogue.load()
-Mode = Literal["default", "quick"]
 REMEDY = "as root they work everywhere; for ordinary users see sysctl kernel.unprivileged_userns_clone; or --net sim"
 
 

@@ -119,6 +119,8 @@ class ExchangeRecord(msgspec.Struct):
 class Round(msgspec.Struct):
     """Originals and controls run together. `checkpoints`: seconds after each exchange's start at which it is read.
 
+    drawn: within what the labels were drawn, and so may be exchanged: `arms`, payloads over all exchanges of a port and
+    ports over all of a payload; `pairs`, both within each pair of exchanges (slots 0 and 1, 2 and 3, ...).
     read_to: None when every checkpoint was reached; else the last checkpoint read before the round was stopped:
     later ones were never looked at and carry no evidence either way.
     """
@@ -132,6 +134,7 @@ class Round(msgspec.Struct):
     kind: Literal["trial", "locate", "confirm"] = "trial"
     partner: Literal["reported", "lost"] = "reported"
     read_to: float | None = None
+    drawn: Literal["arms", "pairs"] = "arms"
 
 
 class Try(msgspec.Struct):

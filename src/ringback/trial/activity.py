@@ -10,8 +10,9 @@ from ringback.flow.script import Script
 from ringback.record import ExchangeSpec, Round
 from ringback.trial import control, limited
 from ringback.trial.cells import CellTrial, reveal
+from ringback.trial.datagrams import GRACE
 from ringback.trial.plan import Planned
-from ringback.trial.running import GRACE, Blind, Running
+from ringback.trial.running import Blind, Running
 from ringback.trial.seam import Answer, Ask, Command, Event
 
 ATTEMPTS = 3  # at any request to the peer
@@ -60,8 +61,9 @@ class RoundActivity:
         for spec, start in zip(planned.specs, planned.starts, strict=True):
             script = render(spec)
             blind.append(Blind(spec.number, spec.port, start, script, limited.ttls(planned.form, planned.ttl, script)))
-        self.running = Running(blind, host, path, desk.claim)
-        self._checkpoints = list(planned.checkpoints[:-1]) if len(planned.checkpoints) > 1 else []
+        paired = planned.drawn == "pairs"
+        self.running = Running(blind, host, path, desk.claim, apart=paired)
+        self._checkpoints = [] if paired else list(planned.checkpoints[:-1])  # pairs are read when the last is over
         self._read_at: float | None = None
         self._stage = "opening"
         self._attempts = 0

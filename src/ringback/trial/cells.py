@@ -9,7 +9,7 @@ from dataclasses import replace
 from ringback.flow import FormPlan
 from ringback.record import Cell, ExchangeRecord, Outcome, Round, StreamOutcome
 from ringback.trial.plan import Length, Planned
-from ringback.verdict.evidence import CellEvidence, RoundEvidence, combine, round_evidence
+from ringback.verdict.evidence import CellEvidence, RoundEvidence, combine, early_e_value, round_evidence
 
 ENOUGH_WORKING = 100.0
 DEAD_STRETCH = 0.6  # seconds without any packet
@@ -46,9 +46,12 @@ class CellTrial:
 
     @property
     def wants_more(self) -> bool:
-        if self.decided or self.lost >= 2 or (self.series >= 2 and self._silent):
-            return False
-        return self.series < self.most_rounds
+        return not self.settled and self.series < self.most_rounds
+
+    @property
+    def settled(self) -> bool:
+        """Whether more rounds would say no more."""
+        return self.decided or self.lost >= 2 or (self.series >= 2 and self._silent)
 
     @property
     def _names_dead(self) -> bool:
@@ -85,6 +88,10 @@ class CellTrial:
         if not others or min(others) < ENOUGH_WORKING:
             return "full"
         return "brief" if self.evidence.working.get(PATCHY, 0.0) >= NEARLY else "short"
+
+    def early(self, until: float) -> float:
+        """See `verdict.evidence.early_e_value`."""
+        return early_e_value(self._weighed, until)
 
     def add(self, finished: Round) -> None:
         self.rounds.append(finished)
@@ -141,6 +148,7 @@ def reveal(
         ],
         checkpoints=list(planned.checkpoints),
         kind=planned.kind,
+        drawn=planned.drawn,
         partner="lost" if partner_lost else "reported",
         read_to=read_to,
     )

@@ -6,6 +6,7 @@ from ringback.catalogue import Catalogue
 from ringback.errors import BadInput
 from ringback.record import Try
 from ringback.trial import control
+from ringback.trial.activity import Desk
 from ringback.trial.seam import Answer, Command, Event
 from ringback.trial.tries import TryRun
 
@@ -21,9 +22,18 @@ class TriesActivity:
 
     lane = "tries"
 
-    def __init__(self, specs: Sequence[control.TrySpec], path: str, desk: object, seed: bytes, vantage: bool) -> None:
+    def __init__(
+        self,
+        specs: Sequence[control.TrySpec],
+        path: str,
+        desk: Desk,
+        seed: bytes,
+        vantage: bool,
+        at_once: int | None = None,
+    ) -> None:
+        """at_once: the most tries from here that are open at any time; None: no limit."""
         self._desk = desk
-        self._run = TryRun(specs, "here", path, desk.claim, seed)  # type: ignore[attr-defined]
+        self._run = TryRun(specs, "here", path, desk.claim, seed, at_once=at_once)
         self._specs = list(specs)
         self._vantage_wanted = vantage
         self._vantage_done = not vantage
@@ -42,9 +52,9 @@ class TriesActivity:
     def start(self, now: float) -> Sequence[Command]:
         commands = list(self._run.start(now))
         if self._vantage_wanted:
-            session = self._desk.session  # type: ignore[attr-defined]
+            session = self._desk.session
             outside = [spec for spec in self._specs if spec.kind != "peer"]
-            commands.append(self._desk.ask(self, "vantage", control.VantageRequest(session, outside)))  # type: ignore[attr-defined]
+            commands.append(self._desk.ask(self, "vantage", control.VantageRequest(session, outside)))
         return commands
 
     def answered(self, answer: Answer, now: float) -> Sequence[Command]:
@@ -74,8 +84,8 @@ class TriesActivity:
         commands = list(self._run.wake(now))
         if self._poll_at is not None and now >= self._poll_at - 1e-9:
             self._poll_at = None
-            session = self._desk.session  # type: ignore[attr-defined]
-            commands.append(self._desk.ask(self, "vantage-result", control.CloseRequest(session)))  # type: ignore[attr-defined]
+            session = self._desk.session
+            commands.append(self._desk.ask(self, "vantage-result", control.CloseRequest(session)))
         return commands
 
     @property

@@ -11,6 +11,7 @@ from ringback.flow.script import DatagramScript
 from ringback.record import DatagramOutcome, IcmpError, Lane
 from ringback.trial.seam import Close, Command, Flow, Open, Received, Refused, Send, Sent
 
+GRACE = 0.6  # seconds after a call's last packet in which stragglers still count
 STRETCH = 1.0  # seconds of sends handed over at a time
 FAR_STRETCH = 0.2  # the same of the far half, which has many to look after and must not do all at once
 LIMITED_STRETCH = 0.05  # the same towards an address not yet proven: each send is weighed against what came in
@@ -64,10 +65,15 @@ class NearDatagram(Half):
         self.index = {send.data: i for i, send in enumerate(script.far)}
         self.answers: list[bytes] = []
         self.opened = False
+        self.over = False
 
-    def open(self, host: str, path: str, ttl: int | None) -> Command:
+    def open(self, host: str, path: str) -> Command:
         self.opened = True
-        return Open(self.flow, "udp", host, self.port, path, ttl)
+        return Open(self.flow, "udp", host, self.port, path)
+
+    @property
+    def end(self) -> float:
+        return self.start + self.script.seconds + GRACE
 
     def due(self, until: float) -> Iterator[Command]:
         """Timed sends before `until` (same clock as `start`)."""

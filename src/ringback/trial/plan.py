@@ -26,6 +26,7 @@ CALL_SPREAD = 0.25  # seconds over which a round's calls start
 PER_ARM = 6  # exchanges of each of the four arms: 24 flows
 TEXT_LIFE, SLOW_TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 10.0, 2.1  # seconds that a text exchange may take
 MEDIA_LIFE = 4.5
+MEDIA_TRIPS = 12  # round trips of an exchange of media
 MEDIA_RTT, MOST_MEDIA_FACTOR = 0.07, 2.5  # seconds for which MEDIA_SIZE was chosen, and how much more there may be
 SLOW_RTT = 0.25  # seconds from which a dozen round trips need more than TEXT_LIFE to be safe from a single loss
 DNS_LIFE = 3.0
@@ -33,7 +34,7 @@ DNS_GAP = 0.2
 MEDIA_SIZE, LEAST_MEDIA = 160_000, 80_000  # bytes; more than the largest scored cut-off
 LIKE_AT_ONCE = 3  # TLS connections of one SNI and fingerprint open at once
 
-Mode = Literal["default", "quick"]
+Mode = Literal["default", "quick", "quiet"]
 Length = Literal["full", "short", "brief", "sample"]
 """Of a round of calls: as a call must be heard for `working`; half of that; as little as shows losses, with fewer
 calls; and all that a quick session of many cells has time for."""
@@ -72,6 +73,7 @@ class Planned(msgspec.Struct, frozen=True):
     seconds: float  # nominal length
     kind: Literal["trial", "locate"] = "trial"
     ttl: int | None = None  # of the first packets of each exchange of a locating round
+    drawn: Literal["arms", "pairs"] = "arms"  # see record.Round
 
 
 class Sizing(msgspec.Struct, frozen=True):
@@ -82,6 +84,7 @@ class Sizing(msgspec.Struct, frozen=True):
     more_media_bytes: int = MEDIA_SIZE  # in later series
     media_gap: float = MEDIA_LIFE / LIKE_AT_ONCE
     text_life: float = TEXT_LIFE
+    rtt: float | None = None  # seconds
 
 
 def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float, rtt: float | None = None) -> Sizing:
@@ -97,7 +100,17 @@ def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float, rtt
         gap = max(gap, min(MEDIA_LIFE, 1.5 * size * 8 / 1000 / down_kbps))
     # the longer the round trip, the later a download shows that it outruns a policer of 1,500 kbit/s
     more = int(size * min(MOST_MEDIA_FACTOR, max(1.0, (rtt or 0.0) / MEDIA_RTT))) if size == MEDIA_SIZE else size
-    return Sizing(per_arm, size, more, gap, SLOW_TEXT_LIFE if rtt is not None and rtt > SLOW_RTT else TEXT_LIFE)
+    return Sizing(per_arm, size, more, gap, SLOW_TEXT_LIFE if rtt is not None and rtt > SLOW_RTT else TEXT_LIFE, rtt)
+
+
+def media_sizes(size: Sizing) -> dict[str, int]:
+    """Bytes of an exchange of media, as its spec names them."""
+    return {"size": size.media_bytes}
+
+
+def least_media_life(size: Sizing) -> float:
+    """Seconds that an exchange of media may need on this link, with a lost SYN to spare."""
+    return MEDIA_LIFE if size.rtt is None else min(MEDIA_LIFE, MEDIA_TRIPS * size.rtt + size.media_gap)
 
 
 def cells_of(
@@ -144,9 +157,7 @@ def draw_round(
     ports = ("app", "other") if "port" in plan.factors else ("app",)
     each = per_arm if len(ports) == 2 else 2 * per_arm
     slots = 2 * len(ports) * each
-    wanted = f"{plan.transport}/{plan.app_port}"
-    app_port = grant.ports.get(wanted, plan.app_port)
-    other_port = random.choice([p for p in grant.other[plan.transport] if p != app_port])
+    on = draw_ports(plan, grant, random)
 
     checkpoints: tuple[float, ...]
     if voice:
@@ -160,7 +171,29 @@ def draw_round(
 
     arms: list[Arm] = [Arm(payload, port) for payload in ("original", "control") for port in ports for _ in range(each)]  # type: ignore[arg-type]
     random.shuffle(arms)
-    specs = [
+    specs = specs_of(cell, plan, arms, first_exchange, on, seconds, {"size": bytes_down}, replay)
+    return Planned(number, cell, plan.form, specs, starts, checkpoints, starts[-1] + seconds)
+
+
+def draw_ports(plan: FormPlan, grant: Grant, random: Chance) -> dict[str, int]:
+    """The app's port as this peer has it, and another that belongs to no app."""
+    app_port = grant.ports.get(f"{plan.transport}/{plan.app_port}", plan.app_port)
+    return {"app": app_port, "other": random.choice([p for p in grant.other[plan.transport] if p != app_port])}
+
+
+def specs_of(
+    cell: Cell,
+    plan: FormPlan,
+    arms: Sequence[Arm],
+    first_exchange: int,
+    on: Mapping[str, int],
+    seconds: float,
+    sizes: Mapping[str, int],
+    replay: str | None,
+) -> list[ExchangeSpec]:
+    """Exchanges of one round that differ in their arms alone, in start order. on: port by the arm's word for it.
+    sizes: see `media_sizes`."""
+    return [
         ExchangeSpec(
             number=first_exchange + i,
             app=cell.app,
@@ -170,14 +203,13 @@ def draw_round(
             form=plan.form,
             arm=arm,
             transport=plan.transport,
-            port=app_port if arm.port == "app" else other_port,
+            port=on[arm.port],
             seconds=seconds,
-            size=bytes_down,
+            **sizes,
             replay=replay if plan.form == "replay" else None,
         )
         for i, arm in enumerate(arms)
     ]
-    return Planned(number, cell, plan.form, specs, starts, checkpoints, starts[-1] + seconds)
 
 
 def _sequence(cell: Cell, plan: FormPlan, size: Sizing, mode: str) -> tuple[float, float, int]:

@@ -1,17 +1,15 @@
 """The near half of a round as it runs: exchanges side by side, blind to what each of them is."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from ringback.flow.script import DatagramScript, Script
 from ringback.record import DatagramOutcome, Outcome
 from ringback.trial.control import FarExchange, unpack
-from ringback.trial.datagrams import STRETCH, NearDatagram
+from ringback.trial.datagrams import GRACE, STRETCH, NearDatagram
 from ringback.trial.seam import Close, Command, Connected, Delivered, Ended, Event, Received, Refused, Sent
 from ringback.trial.streams import NearStream
-
-GRACE = 0.6  # seconds after a call's last packet in which stragglers still count
 
 
 class Blind(msgspec.Struct, frozen=True):
@@ -25,13 +23,15 @@ class Blind(msgspec.Struct, frozen=True):
 
 
 class Running:
-    """Runs a round's exchanges towards one host over one path. `claim` hands out fresh flow numbers."""
+    """Runs a round's exchanges towards one host over one path. `claim` hands out fresh flow numbers. apart: each flow
+    is closed when its own time is over, and not when all of the round's are."""
 
     def __init__(
-        self, exchanges: Sequence[Blind], host: str, path: str, claim: Callable[[], int], ttl: int | None = None
+        self, exchanges: Sequence[Blind], host: str, path: str, claim: Callable[[], int], apart: bool = False
     ) -> None:
         self._blind = exchanges
-        self._host, self._path, self._claim, self._ttl = host, path, claim, ttl
+        self._apart = apart
+        self._host, self._path, self._claim = host, path, claim
         self.epoch = 0.0
         self.bytes = 0
         self.stopped = False
@@ -52,7 +52,7 @@ class Running:
                 half = self._datagrams[flow] = NearDatagram(
                     flow, blind.port, now + blind.start, blind.script, blind.ttls
                 )
-                self._until = max(self._until, half.start + blind.script.seconds + GRACE)
+                self._until = max(self._until, half.end)
             else:
                 ttl = blind.ttls[0] if blind.ttls else None
                 half = self._streams[flow] = NearStream(flow, blind.port, now + blind.start, blind.script, ttl)
@@ -65,15 +65,17 @@ class Running:
         commands: list[Command] = []
         if self.stopped:
             return commands
+        if self._apart:
+            commands.extend(self._close_ended(now))
         while self._waiting and self._waiting[-1].start <= now + 1e-9:
             half = self._waiting.pop()
-            commands.append(half.open(self._host, self._path, self._ttl))
+            commands.append(half.open(self._host, self._path))
             if isinstance(half, NearDatagram):
                 commands.extend(half.due(max(self._handed_to, now)))
         if self._datagrams and now >= self._handed_to - 1e-9:
             self._handed_to = now + STRETCH
             for half in self._datagrams.values():
-                if half.opened:
+                if half.opened and not half.over:
                     commands.extend(half.due(self._handed_to))
         for stream in self._streams.values():
             if stream.opened and not stream.over and stream.deadline <= now + 1e-9:
@@ -82,6 +84,15 @@ class Running:
             commands.extend(self.stop(now))
         self._schedule()
         return commands
+
+    def _close_ended(self, now: float) -> Iterator[Command]:
+        for half in self._datagrams.values():
+            if half.opened and not half.over and half.end <= now + 1e-9:
+                half.over = True
+                yield Close(half.flow)
+        for stream in self._streams.values():
+            if stream.opened and not stream.over and stream.deadline <= now + 1e-9:
+                yield from stream.expire(now)
 
     @property
     def finished_at(self) -> float:
@@ -99,6 +110,8 @@ class Running:
             times.append(self._waiting[-1].start)
         if self._datagrams and self._handed_to < self._until - GRACE:
             times.append(self._handed_to)
+        if self._apart:
+            times.extend(half.end for half in self._datagrams.values() if half.opened and not half.over)
         times.extend(s.deadline for s in self._streams.values() if s.opened and not s.over)
         self.wake_at = min(times)
 
@@ -143,7 +156,7 @@ class Running:
             return ()
         self.stopped = True
         self.wake_at = None
-        commands: list[Command] = [Close(f) for f, half in self._datagrams.items() if half.opened]
+        commands: list[Command] = [Close(f) for f, half in self._datagrams.items() if half.opened and not half.over]
         commands.extend(Close(f, reset=True) for f, s in self._streams.items() if s.opened and not s.over)
         return commands
 

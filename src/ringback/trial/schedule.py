@@ -2,7 +2,7 @@
 
 Lanes: text cells side by side, calls one cell at a time, downloads of all apps side by side but never beside calls.
 A series is one round of every form of a cell; undecided cells get another as long as the budget lasts. Paths are
-measured one after the other.
+measured one after the other. A quiet session runs one round at a time, and a cell until it is decided.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,23 +10,30 @@ from typing import Literal
 
 import msgspec
 
+from ringback.flow import FormPlan
 from ringback.record import Cell
+from ringback.trial import pairs
 from ringback.trial.cells import CellTrial
 from ringback.trial.plan import Length, Mode
 
-Lane = Literal["text", "voice", "media"]
+Lane = Literal["text", "voice", "media", "quiet"]
 
 MOST_SERIES: Mapping[str, int] = {"voice": 4, "text": 4, "media": 3, "outer": 2}
+MOST_QUIET_SERIES: Mapping[str, int] = {"voice": 7, "text": 5, "media": 4, "outer": 7}
 SERIES_SECONDS: Mapping[str, float] = {"voice": 12.0, "outer": 12.0, "text": 40.0, "media": 30.0}
+QUIET_SECONDS: Mapping[str, float] = {"text": 75.0, "media": 75.0}  # of a round, at most
+QUIET_CALL_SECONDS: Mapping[Length, float] = {"full": 48.0, "sample": 22.0}
 CALLS = ("voice", "outer")
 
 
 class Start(msgspec.Struct, frozen=True):
-    """A series to start now."""
+    """Rounds of a cell to start now, one of each form given. series: which of the cell's it is, from 1 on."""
 
     trial: CellTrial
     lane: Lane
     length: Length
+    plans: Sequence[FormPlan]
+    series: int
 
 
 class Schedule:
@@ -38,6 +45,7 @@ class Schedule:
         self._trials, self._paths, self._mode = trials, paths, mode
         self._everywhere, self._budget_s = everywhere, budget_s
         self._path = 0
+        self._rest: list[Start] = []  # of a quiet series
         calls = sum(trial.cell.function in CALLS for trial in trials)
         self._sample = mode == "quick" and most_series(mode, "voice", calls) == 1
 
@@ -58,13 +66,27 @@ class Schedule:
         return self._budget_s is None or elapsed + seconds <= self._budget_s
 
     def next(self, running: Mapping[int, str], elapsed: float) -> list[Start]:
-        """The series to start beside those that run on this path. running: lane by `id` of the trial."""
+        """The rounds to start beside those that run on this path. running: lane by `id` of the trial."""
         wanted = [t for t in self._trials if t.cell.path == self.path and self._wanted(t, elapsed)]
+        if self._mode == "quiet":
+            return [] if running else self._next_quiet(wanted, elapsed)
         texts = [t for t in wanted if t.cell.function == "text" and id(t) not in running]
         starts = [self._start(t, "text") for t in texts]
         if not set(running.values()) & {"voice", "media"}:
             starts += self._call_or_media(wanted)
         return starts
+
+    def _next_quiet(self, wanted: Sequence[CellTrial], elapsed: float) -> list[Start]:
+        self._rest = [start for start in self._rest if not start.trial.settled]
+        if not self._rest and wanted:
+            trial = wanted[0]
+            length = pairs.next_length(trial)
+            self._rest = [Start(trial, "quiet", length, (plan,), trial.series + 1) for plan in trial.plans]
+        if not self._rest:
+            return []
+        first = self._rest[0]
+        seconds = QUIET_SECONDS.get(first.trial.cell.function) or QUIET_CALL_SECONDS[first.length]
+        return [self._rest.pop(0)] if self.affords(seconds, elapsed) else []
 
     def _call_or_media(self, wanted: Sequence[CellTrial]) -> list[Start]:
         calls = [t for t in wanted if t.cell.function in CALLS]
@@ -77,14 +99,15 @@ class Schedule:
 
     def _start(self, trial: CellTrial, lane: Lane) -> Start:
         """A quick session of several cells of calls has no time to hear any in full."""
-        return Start(trial, lane, "sample" if self._sample else trial.next_length)
+        length = "sample" if self._sample else trial.next_length
+        return Start(trial, lane, length, trial.plans, trial.series + 1)
 
     def _wanted(self, trial: CellTrial, elapsed: float) -> bool:
         if not trial.wants_more:
             return False
         if not self._everywhere and trial.cell.path != self._paths[0] and self._clear(trial.cell):
             return False
-        return self.affords(SERIES_SECONDS[trial.cell.function], elapsed)
+        return self._mode == "quiet" or self.affords(SERIES_SECONDS[trial.cell.function], elapsed)
 
     def _clear(self, cell: Cell) -> bool:
         """Whether the same cell is shown to work on the first path."""
@@ -94,6 +117,6 @@ class Schedule:
 
 def most_series(mode: Mode, function: str, call_cells: int) -> int:
     """How often a cell's forms run at most. A quick session has a second round for calls if it has one cell of them."""
-    if mode == "default":
-        return MOST_SERIES[function]
+    if mode != "quick":
+        return (MOST_SERIES if mode == "default" else MOST_QUIET_SERIES)[function]
     return 2 if function == "voice" and call_cells == 1 else 1

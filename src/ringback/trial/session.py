@@ -14,6 +14,7 @@ from ringback.trial.activity import Owner, RoundActivity
 from ringback.trial.cells import CellTrial
 from ringback.trial.contrast import TriesActivity
 from ringback.trial.locating import ROUND_SECONDS, Locating
+from ringback.trial.pairs import FLOWS_OF_A_PAIR, draw_pairs
 from ringback.trial.plan import Chance, Planned, cells_of, draw_round, form_plans
 from ringback.trial.rendering import render
 from ringback.trial.schedule import CALLS, Schedule, Start, most_series
@@ -50,6 +51,8 @@ class Session:
         self._began = 0.0
         self._trials = cell_trials(settings, catalogue)
         self._schedule = Schedule(self._trials, settings.paths, settings.mode, settings.everywhere, settings.budget_s)
+        self._prelude: list[Activity] = []
+        self._quiet = settings.mode == "quiet"
         self._tries: list[Try] = []
         self._transcript: control.Transcript | None = None
         self._partner: Literal["reported", "unreachable", "vanished"] = "reported"
@@ -115,17 +118,24 @@ class Session:
 
     def _start_tries(self, now: float) -> Sequence[Command]:
         self._stage = "tries"
-        commands: list[Command] = []
+        at_once = FLOWS_OF_A_PAIR if self._quiet else None
         for i, path in enumerate(self._settings.paths):
             specs = list(self._settings.tries)
             self._random.shuffle(specs)
             vantage = i == 0 and self._grant is not None
-            activity = TriesActivity(specs, path, self, self._random.randbytes(32), vantage)
-            commands += self._begin(activity, now)
+            seed = self._random.randbytes(32)
+            self._prelude.append(TriesActivity(specs, path, self, seed, vantage, at_once))
         if self._grant is not None:
-            commands += self._begin(self._probe_round(probe.FORM, "udp", self._settings.paths[0]), now)
+            self._prelude.append(self._probe_round(probe.FORM, "udp", self._settings.paths[0]))
             for path in self._settings.paths:
-                commands += self._begin(self._probe_round(probe.KNOCK, "tcp", path), now)
+                self._prelude.append(self._probe_round(probe.KNOCK, "tcp", path))
+        return self._go_on_trying(now)
+
+    def _go_on_trying(self, now: float) -> list[Command]:
+        """Tries and what sizes the link run side by side, in a quiet session one after the other."""
+        commands: list[Command] = []
+        while self._prelude and not (self._quiet and self._activities):
+            commands += self._begin(self._prelude.pop(0), now)
         return commands
 
     def _probe_round(self, form: str, transport: Transport, path: str) -> RoundActivity:
@@ -206,7 +216,7 @@ class Session:
             self._take(activity)
         if not done and self._activities:
             return commands
-        more = list(commands)
+        more = [*commands, *self._go_on_trying(now)]
         if self._stage == "tries" and self._may_go_on:
             self._stage = "trials" if self._grant is not None else "closing"
             if self._grant is None:
@@ -261,7 +271,7 @@ class Session:
     def _locate(self, now: float) -> list[Command]:
         """Once the direct path's cells are decided: where it happens."""
         settings, path = self._settings, self._settings.paths[0]
-        if not settings.locate or path != "direct":
+        if not settings.locate or path != "direct" or self._quiet:
             return []
         if not self._schedule.affords(ROUND_SECONDS, now - self._began):
             return []
@@ -278,27 +288,26 @@ class Session:
 
     def _series(self, start: Start, now: float) -> list[Command]:
         trial = start.trial
-        trial.series += 1
+        trial.series = start.series
         commands: list[Command] = []
         assert self._grant is not None
         path = self._settings.paths[0] if trial.cell.function == "outer" else trial.cell.path
         size = self._link.sizing()
         if trial.series > 1:
             size = msgspec.structs.replace(size, media_bytes=size.more_media_bytes)
-        for plan in trial.plans:
+        replay = self._settings.replay
+        for plan in start.plans:
             self._rounds += 1
-            planned = draw_round(
-                trial.cell,
-                plan,
-                self._rounds,
-                self._exchanges + 1,
-                self._grant,
-                self._random,
-                size,
-                self._settings.mode,
-                self._settings.replay,
-                start.length,
-            )
+            number, first = self._rounds, self._exchanges + 1
+            if self._quiet:
+                planned = draw_pairs(
+                    trial.cell, plan, number, first, self._grant, self._random, size, replay, start.length
+                )
+            else:
+                planned = draw_round(
+                    trial.cell, plan, number, first, self._grant, self._random, size, self._settings.mode, replay,
+                    start.length,
+                )  # fmt: skip
             self._next_exchange(len(planned.specs))
             commands += self._begin(self._activity(planned, trial, path, start.lane), now)
         return commands

@@ -39,9 +39,9 @@ class NearStream:
         self.over = False
         self._expected = b"".join(t.data for t in script.turns if not t.by_near)
 
-    def open(self, host: str, path: str, ttl: int | None) -> Command:
+    def open(self, host: str, path: str) -> Command:
         self.opened = True
-        return Open(self.flow, "tcp", host, self.port, path, ttl)
+        return Open(self.flow, "tcp", host, self.port, path)
 
     @property
     def deadline(self) -> float:

@@ -16,6 +16,8 @@ class Settings(msgspec.Struct, frozen=True):
     """peer: address of the far end, None when there is none. tries: see contrast.targets, one list a path.
     everywhere: measure every cell on every path; else a later path only for what is not working on the first.
     budget_s: no round starts that could not end by then. outer: path name -> VPN protocol to be tried at the peer.
+    mode: `quick` is content with few and short rounds; `quiet` never has more than two flows open (see `pairs`), but
+    for locating, which it therefore leaves out.
     locate: look afterwards for the hop that treats calls (`trial.locating`); only on a first path that is `direct`.
     """
 

@@ -46,6 +46,7 @@ class _One:
         self.spec = spec
         self.flow = flow
         self.start = start
+        self.deadline = start
         self.opened = False
         self.over = False
         self.failure: str | None = None
@@ -57,13 +58,18 @@ class _One:
         if spec.transport == "udp":
             own = seed + abs(flow).to_bytes(4, "big")
             self.requests = [_request(spec, own, i) for i in range(spec.pings)]
-            self.deadline = start + (spec.pings - 1) * PING_EVERY + LAST_PING
+            self._life = (spec.pings - 1) * PING_EVERY + LAST_PING
         else:
             own = seed + abs(flow).to_bytes(4, "big")
             self.requests = [
                 bytes_of.opening(spec.app or "", spec.function or "", spec.form, spec.name or spec.target, own)
             ]
-            self.deadline = start + PATIENCE
+            self._life = PATIENCE
+
+    def open(self, at: float, path: str) -> Command:
+        self.opened = True
+        self.start, self.deadline = at, at + self._life
+        return Open(self.flow, self.spec.transport, self.spec.address, self.spec.port, path)
 
     def hear(self, data: bytes) -> int | None:
         """The request that this datagram answers: of several alike (a reflector's hellos) the latest sent."""
@@ -112,11 +118,14 @@ class TryRun:
         claim: Callable[[], int],
         seed: bytes,
         resolver: str | None = None,
+        at_once: int | None = None,
     ) -> None:
-        """resolver: whom names are asked of at this place, instead of the specs' own word."""
+        """resolver: whom names are asked of at this place, instead of the specs' own word. at_once: the most that are
+        open at any time; the others wait their turn."""
         if resolver is not None:
             specs = [msgspec.structs.replace(s, address=resolver) if s.form == "dns" else s for s in specs]
         self._specs, self._where, self._path, self._claim, self._seed = specs, where, path, claim, seed
+        self._at_once = at_once
         self._tries: dict[object, _One] = {}
         self._waiting: list[_One] = []
         self.bytes = 0
@@ -138,25 +147,27 @@ class TryRun:
     @property
     def wake_at(self) -> float | None:
         times = [one.deadline for one in self._tries.values() if one.opened and not one.over]
-        if self._waiting:
+        if self._waiting and self._has_room:
             times.append(self._waiting[-1].start)
         return min(times, default=None)
 
     def wake(self, now: float) -> Sequence[Command]:
         commands: list[Command] = []
-        while self._waiting and self._waiting[-1].start <= now + 1e-9:
-            one = self._waiting.pop()
-            one.opened = True
-            spec = one.spec
-            commands.append(Open(one.flow, spec.transport, spec.address, spec.port, self._path))
-            if spec.transport == "udp":
-                commands.extend(
-                    Send(one.flow, one.start + i * PING_EVERY, data, i) for i, data in enumerate(one.requests)
-                )
         for one in self._tries.values():
             if one.opened and not one.over and one.deadline <= now + 1e-9:
                 commands.extend(self._end(one))
+        while self._waiting and self._has_room and self._waiting[-1].start <= now + 1e-9:
+            one = self._waiting.pop()
+            commands.append(one.open(one.start if self._at_once is None else now, self._path))
+            if one.spec.transport == "udp":
+                commands.extend(
+                    Send(one.flow, one.start + i * PING_EVERY, data, i) for i, data in enumerate(one.requests)
+                )
         return commands
+
+    @property
+    def _has_room(self) -> bool:
+        return self._at_once is None or sum(one.opened and not one.over for one in self._tries.values()) < self._at_once
 
     def handle(self, event: Event, now: float) -> Sequence[Command]:
         one = self._tries[event.flow]  # type: ignore[union-attr]

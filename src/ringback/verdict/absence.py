@@ -16,7 +16,7 @@ from ringback.verdict.bet import Bet, log_mean_e
 from ringback.verdict.evidence import RoundEvidence
 from ringback.verdict.finding import Finding
 from ringback.verdict.harms import DRAWS, FINE
-from ringback.verdict.permutation import Lot, log_mix, lots
+from ringback.verdict.permutation import Lot, log_mix, lots_of
 from ringback.verdict.scores import Direction, datagrams_of, directions
 
 Floats = NDArray[np.float64]
@@ -64,7 +64,7 @@ def absent(rounds: Sequence[Round], evidence: Sequence[RoundEvidence], harm: Har
 
 
 def _thinned(each: Round, harm: Harm) -> dict[str, Floats]:
-    lot = lots([x.spec.arm for x in each.exchanges])["payload"]
+    lot = lots_of(each)["payload"]
     outcomes = datagrams_of([x.outcome for x in each.exchanges])
     rng = np.random.default_rng([0x54484E, each.number])
     out, inward = (_missing(way, lot, harm, rng) for way in directions(outcomes))

@@ -49,7 +49,8 @@ def struck(lot: Lot, share: float, rng: np.random.Generator) -> tuple[Flags, Flo
 
 def _log_weights(scores: Floats, slopes: Sequence[float], share: float, margin: float, strata: Ints) -> Floats:
     """log w, (draws, slopes, n). share 1: exp(slope s). Less: as of a mixture in which that share is struck,
-    1 - share + share exp(slope (s - m)), with m the margin above the stratum's median: noise below is no bet.
+    1 - share + share exp(slope (s - m)), with m the margin above the stratum's median: noise below is no bet. Of two
+    the lower one stands for the median: at most one of a pair is meant to look struck.
     """
     grid = np.asarray(slopes, dtype=np.float64)[:, None]
     if share == 1:
@@ -57,7 +58,9 @@ def _log_weights(scores: Floats, slopes: Sequence[float], share: float, margin: 
     middle = np.zeros_like(scores)
     for name in np.unique(strata):
         inside = strata == name
-        middle[:, inside] = np.median(scores[:, inside], axis=1, keepdims=True) + margin
+        own = scores[:, inside]
+        usual = own.min(axis=1, keepdims=True) if own.shape[1] == 2 else np.median(own, axis=1, keepdims=True)
+        middle[:, inside] = usual + margin
     return np.asarray(np.logaddexp(np.log(1 - share), np.log(share) + grid * (scores - middle)[:, None, :]))
 
 

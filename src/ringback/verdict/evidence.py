@@ -13,14 +13,14 @@ may be judged while it runs.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ringback.record import Round
 from ringback.verdict.harms import working_evidence
-from ringback.verdict.permutation import Lot, log_e_values, log_mix, lots, worst_half_ranks
+from ringback.verdict.permutation import Lot, log_e_values, log_mix, lots_of, worst_half_ranks
 from ringback.verdict.scores import KIND_WEIGHTS, score_matrix, transport_kind
 
 Floats = NDArray[np.float64]
@@ -118,7 +118,7 @@ def round_evidence(round_: Round, *, working: bool = True) -> RoundEvidence:
     kinds = KIND_WEIGHTS[transport_kind(outcomes)]
     scores = score_matrix(outcomes, round_.checkpoints)
     read = [round_.read_to is None or t <= round_.read_to + 1e-9 for t in round_.checkpoints]
-    drawn = lots([exchange.spec.arm for exchange in round_.exchanges])
+    drawn = lots_of(round_)
     return RoundEvidence(
         number=round_.number,
         form=round_.form,
@@ -140,6 +140,17 @@ def factor_e_value(rounds: Sequence[tuple[tuple[float, ...], FactorBets]]) -> fl
     anew = sum(b.log_raw for _, b in rounds)
     ranks = sum(b.ranks for _, b in rounds)
     return (_exp(held) + _exp(anew) + _exp(ranks)) / 3
+
+
+def early_e_value(evidence: Sequence[RoundEvidence], until: float) -> float:
+    """The greatest running e-value of any factor that checkpoints up to `until` (s) give alone; 1 without rounds."""
+    bets: dict[Factor, list[tuple[tuple[float, ...], FactorBets]]] = {}
+    for each in evidence:
+        late = np.array([t > until for t in each.checkpoints])
+        for name, seen in each.factors.items():
+            raw = np.where(late[:, None], -np.inf, seen.raw)
+            bets.setdefault((each.form, name), []).append((each.checkpoints, replace(seen, raw=raw, ranks=-np.inf)))
+    return max(map(factor_e_value, bets.values()), default=1.0)
 
 
 def combine(evidence: Sequence[RoundEvidence], forms: Sequence[str] | None = None) -> CellEvidence:

@@ -17,7 +17,7 @@ from math import comb, log
 import numpy as np
 from numpy.typing import NDArray
 
-from ringback.record import Arm
+from ringback.record import Arm, Round
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -32,15 +32,24 @@ class Lot:
     strata: Ints
 
 
-def lots(arms: Sequence[Arm]) -> dict[str, Lot]:
-    """The lot of each factor that varies in the round: `payload` within each port, `port` within each payload."""
+def lots(arms: Sequence[Arm], pairs: Sequence[int] | None = None) -> dict[str, Lot]:
+    """The lot of each factor that varies in the round: `payload` within each port, `port` within each payload.
+
+    pairs: the pair that each exchange belongs to, where both factors were drawn within pairs, each apart: a pair has
+    one original and one control, and one on the app's port, so that exchanging either label within it changes nothing
+    about the other factor.
+    """
     original = np.array([arm.payload == "original" for arm in arms])
     app_port = np.array([arm.port == "app" for arm in arms])
-    factors = {
-        "payload": Lot(original, app_port.astype(np.int64)),
-        "port": Lot(app_port, original.astype(np.int64)),
-    }
+    within = (app_port.astype(np.int64), original.astype(np.int64)) if pairs is None else (np.array(pairs),) * 2
+    factors = {"payload": Lot(original, within[0]), "port": Lot(app_port, within[1])}
     return {name: lot for name, lot in factors.items() if lot.chosen.any() and not lot.chosen.all()}
+
+
+def lots_of(round_: Round) -> dict[str, Lot]:
+    """The lots of a round that ran, as it was drawn."""
+    pairs = [x.slot // 2 for x in round_.exchanges] if round_.drawn == "pairs" else None
+    return lots([x.spec.arm for x in round_.exchanges], pairs)
 
 
 def log_symmetric(log_weights: Floats, k: int) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ringback.record import DatagramOutcome, IcmpError, Outcome, Round, StreamOutcome
 from ringback.verdict.evidence import RAW_LAMBDAS
-from ringback.verdict.permutation import Flags, Floats, Ints, log_e_values, log_mix, lots
+from ringback.verdict.permutation import Flags, Floats, Ints, log_e_values, log_mix, lots_of
 
 Factor = Literal["payload", "port"]
 Sign = Callable[[Outcome], bool]
@@ -55,7 +55,7 @@ def shown(rounds: Sequence[Round], sign: Sign, factor: Factor, enough: float) ->
     """Whether the factor brings the sign: True or False where the e-value for it is `enough`, None while it is open."""
     present = absent = np.zeros(len(RAW_LAMBDAS))
     for each in rounds:
-        lot = lots([x.spec.arm for x in each.exchanges])[factor]
+        lot = lots_of(each)[factor]
         scores = np.array([float(sign(x.outcome)) for x in each.exchanges])
         present = present + _bets(scores, lot.chosen, lot.strata)
         absent = absent + _bets(np.where(lot.chosen, scores, 1.0), ~lot.chosen, lot.strata)
