@@ -53,10 +53,11 @@ class Collector:
 
 
 @asynccontextmanager
-async def collector(folder: Path, port: int, *within: str) -> AsyncIterator[Collector]:
-    """within: a command that runs another one."""
+async def collector(folder: Path, port: int, *within: str, apart: bool = False) -> AsyncIterator[Collector]:
+    """within: a command that runs another one. apart: the lake's writer is a process of its own, as in `serve`."""
     pipe = asyncio.subprocess.PIPE
-    command = [*within, sys.executable, "-m", "tests.collect.alone", str(folder), str(port)]
+    own = [sys.executable, "-m", "tests.collect.alone", str(folder), str(port), *(["apart"] if apart else [])]
+    command = [*within, *own]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
     try:
         yield Collector(process)
@@ -121,14 +122,17 @@ class Senders:
             self._over = True
 
 
-async def killed(folder: Path, kills: int, seed: int) -> Senders:
+async def killed(folder: Path, kills: int, seed: int, apart: bool = False) -> Senders:
     rng = random.Random(seed)
     port = free_port()
     senders, over = Senders(port), asyncio.Event()
-    async with collector(folder, port) as running, asyncio.TaskGroup() as group:
+    async with collector(folder, port, apart=apart) as running, asyncio.TaskGroup() as group:
         await running.start()
         group.create_task(senders.send(over))
         for _ in range(kills):
+            seen = written(folder)
+            while apart and written(folder) < seen + 2:  # noqa: ASYNC110 - its writer is a program that starts
+                await asyncio.sleep(0.01)
             await asyncio.sleep(rng.uniform(0.05, 0.8))
             while senders.in_flight < IN_FLIGHT:  # noqa: ASYNC110 - a count, looked at now and then
                 await asyncio.sleep(0.001)
@@ -140,8 +144,13 @@ async def killed(folder: Path, kills: int, seed: int) -> Senders:
     return senders
 
 
-async def proven(folder: Path, kills: int, seed: int) -> None:
-    senders = await killed(folder, kills, seed)
+def written(folder: Path) -> int:
+    """How often the lake was changed."""
+    return Lake(folder / "lake").manifest().generation
+
+
+async def proven(folder: Path, kills: int, seed: int, apart: bool = False) -> None:
+    senders = await killed(folder, kills, seed, apart)
     assert len(senders.ledger) > 20 * kills, "it was at work"
     assert len(set(senders.ledger)) == len(senders.ledger)
     there = measurements(folder)
@@ -155,6 +164,13 @@ async def proven(folder: Path, kills: int, seed: int) -> None:
 @pytest.mark.slow
 async def test_eight_kills_lose_nothing_that_was_acknowledged_and_double_nothing(tmp_path: Path) -> None:
     await proven(tmp_path, 8, 1)
+
+
+@pytest.mark.slow
+async def test_the_same_while_the_lakes_writer_is_a_process_that_outlives_the_collector_by_a_batch(
+    tmp_path: Path,
+) -> None:
+    await proven(tmp_path, 4, 3, apart=True)
 
 
 @pytest.mark.validate
