@@ -6,7 +6,18 @@ from random import Random
 import pytest
 
 from ringback.record import Cell
-from ringback.trial.plan import LIKE_AT_ONCE, Planned, Sizing, cells_of, draw_round, form_plans, sizing
+from ringback.trial.plan import (
+    LIKE_AT_ONCE,
+    MEDIA_SIZE,
+    POLICED_SHARE,
+    Planned,
+    Sizing,
+    cells_of,
+    draw_round,
+    form_plans,
+    sizing,
+)
+from ringback.verdict.stream_harms import MEDIA_POLICE_BURST
 from tests.trial.ends import CATALOGUE, far_end, open_session
 
 GRANT = open_session(far_end())
@@ -50,12 +61,32 @@ def test_no_more_than_three_like_connections_can_ever_be_open(function: str, for
                 assert sum(at <= other < at + life for other in starts) <= LIKE_AT_ONCE + 1
 
 
-def test_a_thin_link_gets_fewer_flows_and_smaller_downloads() -> None:
+def test_a_thin_link_gets_fewer_flows_and_more_time_for_what_tells_it_from_a_policer() -> None:
     wide, thin = sizing(8000, 30000, 35), sizing(400, 700, 35)
     assert (wide.per_arm, thin.per_arm) == (6, 2)
-    assert thin.media_bytes < wide.media_bytes
-    assert 1.5 * thin.media_bytes * 8 / 700e3 <= thin.media_gap + 1e-9
+    assert wide.media_rounds > 4
+    assert thin.media_rounds == 1, "side by side they would fill it"
+    for size, kbps in ((thin.upload, 400), (thin.download, 700)):
+        assert size * (1 - POLICED_SHARE) >= MEDIA_POLICE_BURST, "ahead of what a policer lets through at once"
+        assert 1.5 * size * 8 / 1000 / kbps <= thin.media_gap
     assert sizing(None, None, 35) == Sizing()
+    assert thin.media_life > thin.upload / 50_000 + thin.download / 87_500
+
+
+def test_a_long_round_trip_gets_more_media_and_more_time() -> None:
+    near, far = sizing(8000, 30000, 35, 0.06), sizing(8000, 30000, 35, 0.6)
+    assert near.upload == near.download == MEDIA_SIZE
+    assert min(far.upload, far.download) > 2 * MEDIA_SIZE
+    assert far.media_life > 10 * 0.6 > near.media_life
+
+
+def test_a_media_round_uploads_and_downloads_and_its_slots_have_a_phase() -> None:
+    cell = Cell("whatsapp", "media")
+    (plan,) = [p for p in form_plans(CATALOGUE, cell, replay=False) if p.form == "tls"]
+    early, late = (draw_round(cell, plan, 1, 1, GRANT, Random(1), Sizing(), phase=phase) for phase in (0.0, 0.5))
+    assert {(spec.upload, spec.size) for spec in early.specs} == {(MEDIA_SIZE, MEDIA_SIZE)}
+    assert [b - a for a, b in zip(early.starts, late.starts, strict=True)] == pytest.approx([0.75] * 24)
+    assert {(spec.upload, spec.size) for spec in drawn(Cell("whatsapp", "text"), "tls").specs} == {(0, 0)}
 
 
 def test_voice_is_measured_in_both_directions_and_text_once() -> None:

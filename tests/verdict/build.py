@@ -202,9 +202,10 @@ def voice_round(
 
 def stream(
     rng: np.random.Generator, effect: Effect, *, size: int, up: int, rtt_ms: float, goodput_kbps: float,
-    link_loss: float, timeout: float,
+    link_loss: float, timeout: float, upload: int = 0,
 ) -> StreamOutcome:  # fmt: skip
-    """One TCP exchange: connect, `up` bytes, then `size` bytes back at about `goodput_kbps`; loss costs timeouts."""
+    """One TCP exchange: connect, `up` bytes, then, where there is an upload, a hello back and that; then `size` bytes
+    back. Both at about `goodput_kbps`; loss costs timeouts."""
     rtt = rtt_ms / 1000 * rng.uniform(1.0, 1.2) + 2 * effect.delay_ms / 1000
     loss = 1 - (1 - link_loss) * (1 - effect.loss)
     expected = StreamOutcome(up_expected=up, up_received=0, down_expected=size)
@@ -218,27 +219,43 @@ def stream(
     if effect.reset:
         expected.failure, expected.failed_at = "connection_reset", connected + rtt
         return expected
-    expected.up_received = up
+    expected.partner = "reported"
     # a simple goodput under loss (Mathis et al. 1997), with the drawn rate as the upper bound
     rate = goodput_kbps * rng.uniform(0.8, 1.0)
     if loss > 0:
         rate = min(rate, 1.22 * 1448 * 8 / 1000 / (rtt * loss**0.5))
     if effect.police_kbps is not None:
         rate = min(rate, effect.police_kbps)
-    t = connected + rtt
-    segments = max(1, -(-size // 1448))
-    times = t + np.arange(1, segments + 1) * (size / segments) * 8 / 1000 / rate
-    hits = rng.random(segments) < loss * min(1.0, 8 / segments)
-    times = times + np.cumsum(np.where(hits, max(0.2, rtt), 0.0))
-    bytes_ = np.minimum(size, (np.arange(1, segments + 1) * size) // segments)
-    limit = effect.after_bytes if effect.after_bytes is not None else size + up + 1
-    reached = (times <= timeout) & (bytes_ + up <= limit)
-    expected.arrivals = [(float(a), int(b)) for a, b in zip(times[reached], bytes_[reached], strict=True)]
-    if reached.all():
-        expected.finished = float(times[-1])
+
+    def leg(start: float, n: int, before: int) -> tuple[list[tuple[float, int]], bool]:
+        """Arrivals of n bytes, of which nothing passes beyond the cut-off, and whether all came in time."""
+        segments = max(1, -(-n // 1448))
+        times = start + np.arange(1, segments + 1) * (n / segments) * 8 / 1000 / rate
+        hits = rng.random(segments) < loss * min(1.0, 8 / segments)
+        times = times + np.cumsum(np.where(hits, max(0.2, rtt), 0.0))
+        bytes_ = np.minimum(n, (np.arange(1, segments + 1) * n) // segments)
+        limit = effect.after_bytes if effect.after_bytes is not None else before + n + 1
+        reached = (times <= timeout) & (bytes_ + before <= limit)
+        return [(float(a), int(b)) for a, b in zip(times[reached], bytes_[reached], strict=True)], bool(reached.all())
+
+    expected.up_expected, expected.up_received, expected.down_last, expected.up_last = up + upload, up, size, up
+    at, whole, hello = connected + rtt, True, 0
+    if upload:
+        hello = 3_500
+        expected.down_expected += hello
+        expected.arrivals, expected.up_last = [(at, hello)], upload
+        sent, whole = leg(at + rtt, upload, up + hello)
+        expected.up_received = up + (sent[-1][1] if sent else 0)
+        expected.up_arrivals = [(0.0, up), *((when - connected - rtt / 2, up + n) for when, n in sent)]
+        at = (sent[-1][0] if sent else at) + rtt
+    if whole:
+        got, whole = leg(at, size, expected.up_received + hello)
+        expected.arrivals = [*expected.arrivals, *((when, hello + n) for when, n in got)]
+    if whole:
+        expected.finished = expected.arrivals[-1][0]
         expected.unexpected = effect.corrupt
         if effect.corrupt:
-            expected.failure, expected.failed_at, expected.finished = "eof_error", float(times[-1]), None
+            expected.failure, expected.failed_at, expected.finished = "eof_error", expected.finished, None
     else:
         expected.failure, expected.failed_at = "generic_timeout_error", timeout
     return expected
@@ -249,7 +266,8 @@ def stream_round(
     number: int = 0, size: int | None = None, rtt_ms: float = 40.0, goodput_kbps: float = 12_000.0,
     link_loss: float = 0.005, app: str = "whatsapp", form: str | None = None,
 ) -> Round:  # fmt: skip
-    """A sequence of TCP exchanges, 4 arms of `n_per_arm`. Text: 8 kB both ways in 10 s; media: 400 kB in 20 s."""
+    """A sequence of TCP exchanges, 4 arms of `n_per_arm`. Text: 8 kB both ways in 10 s; media: 400 kB there and back in
+    20 s, or `size` each way."""
     rng = np.random.default_rng([seed, number])
     labels = arms(rng, n_per_arm)
     text = function == "text"
@@ -258,7 +276,8 @@ def stream_round(
     starts = np.arange(len(labels)) * 0.4 + rng.uniform(0, 0.1, len(labels))
     outcomes: list[Outcome] = [
         stream(rng, effect if effect.strikes(arm, rng) else NOTHING, size=down, up=8_000 if text else 600,
-               rtt_ms=rtt_ms, goodput_kbps=goodput_kbps, link_loss=link_loss, timeout=timeout)
+               rtt_ms=rtt_ms, goodput_kbps=goodput_kbps, link_loss=link_loss, timeout=timeout,
+               upload=0 if text else down)
         for arm in labels
     ]  # fmt: skip
     cell = Cell(app, function)

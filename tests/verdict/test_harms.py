@@ -8,7 +8,8 @@ import pytest
 
 from ringback.record import Lane
 from ringback.verdict.evidence import cell_evidence, round_evidence
-from ringback.verdict.harms import ANSWER_SHARE, CALL_CUT, CALL_LOSS, DECLARED, FAIL_SHARE, FLOW_SHARE
+from ringback.verdict.harms import ANSWER_SHARE, CALL_CUT, CALL_LOSS, DECLARED, FLOW_SHARE
+from ringback.verdict.stream_harms import FAIL_SHARE
 from tests.verdict.build import CHECKPOINTS, Effect, dns_round, stream_round, voice_round
 
 
@@ -114,8 +115,10 @@ def test_text_and_media_are_working_after_a_few_rounds():
         ("text", "police", Effect(police_kbps=16)),
         ("media", "failure", Effect(drop=True, share=FAIL_SHARE)),
         ("media", "cut-off", Effect(after_bytes=64_000)),
-        ("media", "police", Effect(police_kbps=1_000)),
-        ("media", "loss", Effect(loss=0.15)),
+        ("media", "police-out", Effect(police_kbps=1_000)),
+        ("media", "police-in", Effect(police_kbps=1_000)),
+        ("media", "loss-out", Effect(loss=0.15)),
+        ("media", "loss-in", Effect(loss=0.15)),
     ],
 )
 def test_a_harmed_stream_is_not_working(function, harm, effect):
@@ -142,7 +145,8 @@ def test_what_the_data_cant_show_is_not_claimed():
     assert got.working["police"] < 100
     assert got.working["cut-off"] < 100
     small = cell_evidence([stream_round(1, function="media", size=40_000, number=i) for i in range(3)])
-    assert small.working["police"] < 100
+    assert small.working["police-out"] < 100
+    assert small.working["police-in"] < 100
     assert small.e_working < 100
 
 

@@ -93,7 +93,6 @@ def exchange(seed: int, does: Does, sizes: Sequence[tuple[bool, int]], link: Lin
     rng = np.random.default_rng(seed)
     script = StreamScript(tuple(Turn(by_near, rng.bytes(n)) for by_near, n in sizes), 10.0 if sizes is TEXT else 20.0)
     near, far = NearStream(1, 443, 0.0, script), FarStream(1, 443, script)
-    received = [0]
 
     def participant(event: Event, now: float) -> Sequence[Command]:
         if isinstance(event, Connected):
@@ -106,8 +105,7 @@ def exchange(seed: int, does: Does, sizes: Sequence[tuple[bool, int]], link: Lin
         if isinstance(event, Accepted):
             far.begin(event.flow, now)
         if isinstance(event, Delivered):
-            received[0] += len(event.data)
-            return far.deliver(event.data)
+            return far.deliver(event.data, event.at)
         return ()
 
     ends = HandEnd([Open(1, "tcp", PEER, 443, "direct")], participant, lambda end: near.over), HandEnd(rule=peer)
@@ -116,7 +114,7 @@ def exchange(seed: int, does: Does, sizes: Sequence[tuple[bool, int]], link: Lin
     if not near.over:
         near.expire(script.timeout)
     outcome = near.outcome()
-    outcome.up_received = received[0]
+    outcome.up_received, outcome.up_arrivals = far.got, far.arrivals
     outcome.partner = "reported"
     return outcome
 

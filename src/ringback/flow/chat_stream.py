@@ -14,7 +14,7 @@ VERSION = b"\x06\x03"  # 6, and the version of the token dictionary
 SERVER_OVERHEAD, FINISH_OVERHEAD = 93, 58  # keys, lengths and field numbers around certificate and payload
 DATA_CENTRE = {"text": 2, "media": -2}  # its media servers have the negative number
 YEAR_2026 = 1_767_225_600
-PART = 131_072  # bytes of a file that the app asks for at once
+PART = 131_072  # bytes of a file that the app asks for or sends at once
 
 
 def noise(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -> StreamScript:
@@ -38,7 +38,8 @@ def noise(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -> Str
 
 def obfuscated(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -> StreamScript:
     """MTProto's obfuscated transport: 64 bytes that hold the keys, then everything in AES-256-CTR; within, the key
-    exchange's first request and answer, then messages that stand for encrypted ones. Media: a download of spec.size."""
+    exchange's first request and answer, then messages that stand for encrypted ones. Media: an upload of spec.upload
+    with the last of them, then a download of spec.size."""
     shape = entry.streams[spec.form]
     tag = mtproto.INTERMEDIATE
     openings = (
@@ -60,12 +61,18 @@ def obfuscated(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -
         message = mtproto.frame(tag, keystream.block(f"message {i}", (size - 4) & ~3))
         turns.append(Turn(i % 2 == 0, (up if i % 2 == 0 else down).seal(message)))
     if spec.function == "media":
-        parts = [
-            mtproto.frame(tag, keystream.block(f"part {i}", max(4, (min(PART, spec.size - at) - 4) & ~3)))
-            for i, at in enumerate(range(0, spec.size, PART))
-        ]
-        turns.append(Turn(False, down.seal(b"".join(parts))))
+        asks = turns.pop()
+        turns.append(Turn(True, asks.data + up.seal(_parts(spec.upload, "sent part", tag, keystream))))
+        turns.append(Turn(False, down.seal(_parts(spec.size, "part", tag, keystream))))
     return StreamScript(tuple(turns), spec.seconds or shape.timeout_s)
+
+
+def _parts(size: int, label: str, tag: bytes, keystream: Keystream) -> bytes:
+    """A file of about `size` bytes in the messages that carry it."""
+    return b"".join(
+        mtproto.frame(tag, keystream.block(f"{label} {i}", max(4, (min(PART, size - at) - 4) & ~3)))
+        for i, at in enumerate(range(0, size, PART))
+    )
 
 
 def control_of(script: StreamScript, keystream: Keystream) -> StreamScript:

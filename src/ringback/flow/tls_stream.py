@@ -1,4 +1,4 @@
-"""A web connection: TLS 1.3 as seen from outside, with a small answer (text) or a download (media)."""
+"""A web connection: TLS 1.3 as seen from outside, with a small answer (text), or an upload and a download (media)."""
 
 from ringback.catalogue import FunctionEntry
 from ringback.flow.keystream import Keystream
@@ -25,6 +25,8 @@ def tls(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -> Strea
     server = _server_hello(hello, keystream)
     flight = shape.server_bytes - len(server) - len(CHANGE_CIPHER_SPEC)
     finish = CHANGE_CIPHER_SPEC + records(FINISHED, keystream, "finish") + records(request, keystream, "request")
+    if spec.upload:
+        finish += records(max(spec.upload, SMALLEST), keystream, "upload")
     turns = (
         Turn(True, hello),
         Turn(False, server + CHANGE_CIPHER_SPEC + records(flight, keystream, "flight")),

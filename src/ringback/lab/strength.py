@@ -133,9 +133,9 @@ def voice_unusable(link: Link, app: App, call: Call) -> bool:
 
 
 def media_unusable(link: Link) -> bool:
-    """A download under 200 kbit/s: the link's rate less half of the competing traffic, or what TCP reaches under its
-    loss, whichever is less."""
-    free = max(link.down_kbps - link.cross_kbps / 2, 0.0) * MSS / SEGMENT
+    """An upload or a download under 200 kbit/s, for pictures are sent as well as received: the link's rate less half of
+    the competing traffic, or what TCP reaches under its loss, whichever is less."""
+    free = max(min(link.up_kbps, link.down_kbps) - link.cross_kbps / 2, 0.0) * MSS / SEGMENT
     return min(free, _tcp_kbps(link)) < LEAST_KBPS
 
 

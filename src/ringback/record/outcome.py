@@ -59,8 +59,9 @@ class StreamOutcome(msgspec.Struct, tag="stream"):
     Times are seconds after the exchange's start. `failure` is an OONI failure string (`connection_reset`,
     `connection_refused`, `generic_timeout_error`, `host_unreachable`, `eof_error`) or None when all bytes came.
     `arrivals` are (seconds, cumulative bytes delivered to the near application); `up_received` what the far
-    application was given. icmp, far_icmp: errors that came to either end for it. One that comes while connecting ends
-    the try; later ones end nothing (RFC 1122 section 4.2.3.9).
+    application was given, and `up_arrivals` when: (seconds after its first byte, cumulative bytes). up_last, down_last:
+    bytes of either end's last turn, in media the upload and then the download. icmp, far_icmp: errors that came to
+    either end for it. One that comes while connecting ends the try; later ones end nothing (RFC 1122, 4.2.3.9).
     """
 
     connected: float | None = None
@@ -75,6 +76,9 @@ class StreamOutcome(msgspec.Struct, tag="stream"):
     partner: Literal["reported", "lost"] = "reported"
     icmp: list[IcmpError] = []
     far_icmp: list[IcmpError] = []
+    up_last: int = 0
+    down_last: int = 0
+    up_arrivals: list[tuple[float, int]] = []
 
     @property
     def down_received(self) -> int:
@@ -88,7 +92,8 @@ class ExchangeSpec(msgspec.Struct, frozen=True):
     """What an exchange is, before it is rendered to bytes. Both ends render the same script from it and the seed.
 
     form names the flow (catalogue's word: `relay-call`, `noise`, `tls`, `dns`, `obfuscated`, `replay`...).
-    port is the peer's port. number is unique within a session. seconds bounds a call; size is the download in bytes.
+    port is the peer's port. number is unique within a session. seconds bounds a call; size is the download in bytes,
+    upload what is sent before it.
     """
 
     number: int
@@ -103,6 +108,7 @@ class ExchangeSpec(msgspec.Struct, frozen=True):
     seconds: float
     size: int = 0
     replay: str | None = None  # digest of a replayed capture exchange
+    upload: int = 0
 
 
 class ExchangeRecord(msgspec.Struct):

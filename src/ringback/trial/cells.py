@@ -37,6 +37,11 @@ class CellTrial:
         self.lost = 0  # rounds whose partner vanished
 
     @property
+    def streams(self) -> int:
+        """Rounds of streams in a series."""
+        return sum(plan.transport == "tcp" for plan in self.plans)
+
+    @property
     def decided(self) -> bool:
         return self.accused or (self.evidence is not None and self.evidence.e_working >= ENOUGH_WORKING)
 

@@ -56,7 +56,7 @@ class OutcomeRequest(msgspec.Struct, frozen=True):
 class FarExchange(msgspec.Struct, frozen=True):
     """The far half of one exchange. anchor: far clock at the exchange's start, None if nothing came. received / sent:
     packed times (see `pack`), index-aligned with the script's near / far packets. icmp: errors that came for what the
-    far end sent, far clock."""
+    far end sent, far clock. up_arrivals: of a stream, see `StreamOutcome`."""
 
     number: int
     anchor: float | None
@@ -66,6 +66,7 @@ class FarExchange(msgspec.Struct, frozen=True):
     corrupted: int = 0
     up_received: int | None = None
     icmp: list[IcmpError] = []
+    up_arrivals: list[tuple[float, int]] = []
 
 
 class FarRound(msgspec.Struct, frozen=True):

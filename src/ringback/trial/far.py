@@ -161,10 +161,7 @@ class FarEnd:
         for half in opened.datagrams.values():
             exchanges.append(_datagram_record(half))
             yield None
-        exchanges += [
-            control.FarExchange(s.number, s.anchor, corrupted=int(s.changed), up_received=s.got, icmp=list(s.icmp))
-            for s in opened.streams.values()
-        ]
+        exchanges += [stream.record() for stream in opened.streams.values()]
         report = control.FarRound(request.number, exchanges, hashlib.sha256(msgspec.msgpack.encode(exchanges)).digest())
         if request.final and session.rounds.get(request.number) is opened:
             session.digests.append(report.digest)
@@ -313,7 +310,7 @@ class FarEnd:
     def _deliver(self, event: Delivered) -> Sequence[Command]:
         half = self._stream_flows[event.flow]
         if isinstance(half, FarStream):
-            return half.deliver(event.data)
+            return half.deliver(event.data, event.at)
         half += event.data
         if len(half) < OPENING:
             return ()
@@ -326,7 +323,7 @@ class FarEnd:
         found[0].session.prove(self._stream_sources[event.flow])
         stream.begin(event.flow, event.at)
         self._stream_flows[event.flow] = stream
-        return stream.deliver(received)
+        return stream.deliver(received, event.at)
 
     def _leave(self, stream: Flow) -> None:
         for table in (self._stream_flows, self._stream_ports, self._stream_sources):

@@ -126,7 +126,7 @@ def check_specs(specs: Sequence[ExchangeSpec]) -> None:
     if len(specs) > MAX_EXCHANGES:
         raise BadInput(f"more than {MAX_EXCHANGES} exchanges", "round.specs")
     for spec in specs:
-        if not (0 <= spec.seconds <= MAX_SECONDS and 0 <= spec.size <= MAX_SIZE):
+        if not (0 <= spec.seconds <= MAX_SECONDS and 0 <= spec.size <= MAX_SIZE and 0 <= spec.upload <= MAX_SIZE):
             raise BadInput("longer or larger than this peer allows", f"round.specs[{spec.number}]")
         if not (0 <= spec.number < MAX_NUMBER and 0 < spec.port < 65536):
             raise BadInput("no number of an exchange, or no port", f"round.specs[{spec.number}]")

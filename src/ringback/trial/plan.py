@@ -25,13 +25,18 @@ BRIEF_PER_ARM = 4  # exchanges of each arm of a brief round
 CALL_SPREAD = 0.25  # seconds over which a round's calls start
 PER_ARM = 6  # exchanges of each of the four arms: 24 flows
 TEXT_LIFE, SLOW_TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 10.0, 2.1  # seconds that a text exchange may take
-MEDIA_LIFE = 4.5
-MEDIA_TRIPS = 12  # round trips of an exchange of media
-MEDIA_RTT, MOST_MEDIA_FACTOR = 0.07, 2.5  # seconds for which MEDIA_SIZE was chosen, and how much more there may be
+MEDIA_LIFE, LONGEST_MEDIA_LIFE = 4.5, 12.0
+MEDIA_RTT, MOST_MEDIA_FACTOR = 0.085, 2.5  # seconds for which MEDIA_SIZE was chosen, and how much more there may be
+MEDIA_TRIPS = 14  # round trips of an exchange of media: handshakes, slow start each way, one or two losses
+AHEAD = 56_000  # bytes by which a transfer must get ahead of a policer before it shows that there is none: its burst
+POLICED_KBPS, POLICED_SHARE = 1_500.0, 0.75  # the policer that must be excluded: this, or this share of a slower link
+MEDIA_PHASE = 0.618  # of a slot between rounds of media: any number of them are spread about evenly
+LINK_SLACK = 1.5  # times as long as the link alone needs
 SLOW_RTT = 0.25  # seconds from which a dozen round trips need more than TEXT_LIFE to be safe from a single loss
 DNS_LIFE = 3.0
 DNS_GAP = 0.2
-MEDIA_SIZE, LEAST_MEDIA = 160_000, 80_000  # bytes; more than the largest scored cut-off
+MEDIA_SIZE = 86_000  # bytes each way; more than the largest scored cut-off, and the data budget allows no more
+MOST_MEDIA_ROUNDS = 8  # side by side
 LIKE_AT_ONCE = 3  # TLS connections of one SNI and fingerprint open at once
 
 Mode = Literal["default", "quick", "quiet"]
@@ -77,40 +82,67 @@ class Planned(msgspec.Struct, frozen=True):
 
 
 class Sizing(msgspec.Struct, frozen=True):
-    """What the link bears: exchanges per arm of a call round, and bytes of a download."""
+    """What the link bears: exchanges per arm of a call round; bytes of an upload and of the download after it, seconds
+    that both may take and between two starts; how many rounds of media may run side by side."""
 
     per_arm: int = PER_ARM
-    media_bytes: int = MEDIA_SIZE
-    more_media_bytes: int = MEDIA_SIZE  # in later series
+    upload: int = MEDIA_SIZE
+    download: int = MEDIA_SIZE
+    media_life: float = MEDIA_LIFE
     media_gap: float = MEDIA_LIFE / LIKE_AT_ONCE
+    media_rounds: int = MOST_MEDIA_ROUNDS
     text_life: float = TEXT_LIFE
     rtt: float | None = None  # seconds
 
+    @property
+    def media_seconds(self) -> float:
+        """Of a round of media, at most."""
+        return 4 * PER_ARM * self.media_gap + self.media_life
+
 
 def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float, rtt: float | None = None) -> Sizing:
-    """At most half the link for a round's calls; downloads of about a second; longer lives where round trips (seconds)
-    are long. call_kbps: one call, one direction."""
+    """At most half the link for a round's calls, two thirds for media; more media and longer lives where round trips
+    (seconds) are long. call_kbps: one call, one direction."""
     known = [rate for rate in (up_kbps, down_kbps) if rate is not None]
     per_arm = PER_ARM
     if known:
         per_arm = max(2, min(PER_ARM, int(0.5 * min(known) / (4 * call_kbps))))
-    size, gap = MEDIA_SIZE, MEDIA_LIFE / LIKE_AT_ONCE
-    if down_kbps is not None:
-        size = int(max(LEAST_MEDIA, min(MEDIA_SIZE, down_kbps * 1000 / 8)))
-        gap = max(gap, min(MEDIA_LIFE, 1.5 * size * 8 / 1000 / down_kbps))
-    # the longer the round trip, the later a download shows that it outruns a policer of 1,500 kbit/s
-    more = int(size * min(MOST_MEDIA_FACTOR, max(1.0, (rtt or 0.0) / MEDIA_RTT))) if size == MEDIA_SIZE else size
-    return Sizing(per_arm, size, more, gap, SLOW_TEXT_LIFE if rtt is not None and rtt > SLOW_RTT else TEXT_LIFE, rtt)
+    (upload, out), (download, inward) = _media_size(up_kbps, rtt), _media_size(down_kbps, rtt)
+    needed = MEDIA_TRIPS * (rtt or 0.0) + LINK_SLACK * (out + inward)
+    life = min(LONGEST_MEDIA_LIFE, max(MEDIA_LIFE, needed))
+    slower = LINK_SLACK * max(out, inward)  # at least this from one start to the next, of all rounds
+    gap = min(life, max(life / LIKE_AT_ONCE, slower))
+    return Sizing(
+        per_arm=per_arm,
+        upload=upload,
+        download=download,
+        media_life=life,
+        media_gap=gap,
+        media_rounds=max(1, min(MOST_MEDIA_ROUNDS, int(gap / slower) if slower else MOST_MEDIA_ROUNDS)),
+        text_life=SLOW_TEXT_LIFE if rtt is not None and rtt > SLOW_RTT else TEXT_LIFE,
+        rtt=rtt,
+    )
+
+
+def _media_size(kbps: float | None, rtt: float | None) -> tuple[int, float]:
+    """(bytes one way, seconds that the link alone takes for them): enough to get ahead of the policer that is to be
+    excluded. The longer the round trip the later slow start shows it, and the slower the link the less it gains."""
+    size = int(MEDIA_SIZE * min(MOST_MEDIA_FACTOR, max(1.0, (rtt or 0.0) / MEDIA_RTT)))
+    if kbps is None:
+        return size, 0.0
+    gains = 1 - min(POLICED_KBPS / kbps, POLICED_SHARE)
+    size = max(min(size, int(kbps * 125)), MEDIA_SIZE, int(AHEAD / gains))
+    return size, size / (kbps * 125)
 
 
 def media_sizes(size: Sizing) -> dict[str, int]:
     """Bytes of an exchange of media, as its spec names them."""
-    return {"size": size.media_bytes}
+    return {"size": size.download, "upload": size.upload}
 
 
 def least_media_life(size: Sizing) -> float:
     """Seconds that an exchange of media may need on this link, with a lost SYN to spare."""
-    return MEDIA_LIFE if size.rtt is None else min(MEDIA_LIFE, MEDIA_TRIPS * size.rtt + size.media_gap)
+    return size.media_life if size.rtt is None else min(size.media_life, MEDIA_TRIPS * size.rtt + size.media_gap)
 
 
 def cells_of(
@@ -148,8 +180,10 @@ def draw_round(
     mode: Mode = "default",
     replay: str | None = None,
     length: Length = "full",
+    phase: float = 0.0,
 ) -> Planned:
-    """One round of `plan.form`. Exchange numbers run from first_exchange in start order. length: of calls."""
+    """One round of `plan.form`. Exchange numbers run from first_exchange in start order. length: of calls. phase: of
+    slots (share of their length), so that rounds side by side do not start theirs together."""
     voice = plan.transport == "udp" and plan.form != "dns"
     per_arm = size.per_arm if voice else PER_ARM
     if voice and length == "brief":
@@ -160,18 +194,21 @@ def draw_round(
     on = draw_ports(plan, grant, random)
 
     checkpoints: tuple[float, ...]
+    sizes: Mapping[str, int] = {}
     if voice:
-        bytes_down = 0
         seconds, checkpoints = CALLS[length]
         starts = sorted(random.uniform(0.0, CALL_SPREAD) for _ in range(slots))
     else:
-        seconds, gap, bytes_down = _sequence(cell, plan, size, mode)
+        seconds, gap = _sequence(cell, plan, size, mode)
+        media = cell.function == "media" and plan.transport == "tcp"
+        sizes = media_sizes(size) if media else {}
         checkpoints = (seconds,)
-        starts = [gap * (i + random.uniform(0.0, 0.3)) for i in range(slots)]
+        spread = 0.3 * min(gap, seconds / LIKE_AT_ONCE)
+        starts = [gap * (i + phase) + random.uniform(0.0, spread) for i in range(slots)]
 
     arms: list[Arm] = [Arm(payload, port) for payload in ("original", "control") for port in ports for _ in range(each)]  # type: ignore[arg-type]
     random.shuffle(arms)
-    specs = specs_of(cell, plan, arms, first_exchange, on, seconds, {"size": bytes_down}, replay)
+    specs = specs_of(cell, plan, arms, first_exchange, on, seconds, sizes, replay)
     return Planned(number, cell, plan.form, specs, starts, checkpoints, starts[-1] + seconds)
 
 
@@ -212,11 +249,11 @@ def specs_of(
     ]
 
 
-def _sequence(cell: Cell, plan: FormPlan, size: Sizing, mode: str) -> tuple[float, float, int]:
-    """(life of an exchange, gap between slots, download bytes) where a round is a sequence of slots."""
+def _sequence(cell: Cell, plan: FormPlan, size: Sizing, mode: str) -> tuple[float, float]:
+    """(life of an exchange, gap between slots) where a round is a sequence of slots."""
     if plan.form == "dns":
-        return DNS_LIFE, DNS_GAP, 0
+        return DNS_LIFE, DNS_GAP
     if cell.function == "media":
-        return MEDIA_LIFE, size.media_gap, size.media_bytes
+        return size.media_life, size.media_gap
     life = QUICK_TEXT_LIFE if mode == "quick" else size.text_life
-    return life, life / LIKE_AT_ONCE, 0
+    return life, life / LIKE_AT_ONCE

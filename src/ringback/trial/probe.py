@@ -17,6 +17,7 @@ KNOCK_SECONDS = 4.0
 TRAIN = 40
 SIZE = 1200  # bytes of payload
 SECONDS = 2.0
+INITIAL_RTO_S = 1.0  # RFC 6298
 REPLY_AT = 0.8  # seconds: the train back starts after the one out has drained from a slow link
 
 
@@ -63,6 +64,8 @@ class Link:
             self.up, self.down = rate_kbps(outcome.outward), rate_kbps(outcome.inward)
         elif seen.cell.path == first_path:
             self.rtt = outcome.connected
+            if self.rtt is not None and self.rtt > INITIAL_RTO_S:  # a lost SYN, sooner than such a round trip
+                self.rtt -= INITIAL_RTO_S
 
     def sizing(self, faster: float = 1.0) -> Sizing:
         """What it bears; of calls that are told so much faster than the app's."""

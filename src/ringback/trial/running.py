@@ -1,15 +1,18 @@
 """The near half of a round as it runs: exchanges side by side, blind to what each of them is."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from math import inf
 
 import msgspec
 
+from ringback.errors import BadInput
 from ringback.flow.script import DatagramScript, Script
-from ringback.record import DatagramOutcome, Outcome
+from ringback.record import DatagramOutcome, Outcome, StreamOutcome
 from ringback.trial.control import FarExchange, unpack
 from ringback.trial.datagrams import GRACE, STRETCH, NearDatagram
-from ringback.trial.seam import Close, Command, Connected, Delivered, Ended, Event, Received, Refused, Sent
-from ringback.trial.streams import NearStream
+from ringback.trial.seam import Close, Command, Connected, Delivered, Ended, Event, Received, Refused, Sent, Write
+from ringback.trial.streams import MOST_ARRIVALS, NearStream
 
 
 class Blind(msgspec.Struct, frozen=True):
@@ -135,15 +138,16 @@ class Running:
         if stream.over:
             return ()
         if isinstance(event, Delivered):
-            self.bytes += len(event.data) + 40 * (1 + len(event.data) // 1448)
+            self.bytes += _on_wire(len(event.data))
             commands = stream.deliver(event)
         elif isinstance(event, Connected):
             commands = stream.connect(event)
-            self.bytes += sum(len(t.data) for t in stream.script.turns if t.by_near) + 200
+            self.bytes += 200
         elif isinstance(event, Ended):
             commands = stream.end(event)
         else:
             return ()
+        self.bytes += sum(_on_wire(len(c.data)) for c in commands if isinstance(c, Write))
         if stream.over:
             if self.finished_at <= now:
                 commands = [*commands, *self.stop(now)]
@@ -178,9 +182,23 @@ class Running:
                     _merge(outcome, exchange, f"{where}, exchange {number}")
                 else:
                     outcome.up_received = exchange.up_received
+                    outcome.up_arrivals = _checked(outcome, exchange, f"{where}, exchange {number}")
                     outcome.unexpected = outcome.unexpected or exchange.corrupted > 0
             merged[number] = outcome
         return merged
+
+
+def _on_wire(payload: int) -> int:
+    return payload + 40 * (1 + payload // 1448)
+
+
+def _checked(outcome: StreamOutcome, exchange: FarExchange, where: str) -> list[tuple[float, int]]:
+    arrivals = exchange.up_arrivals
+    rising = all(a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(arrivals))
+    ends = not arrivals or (arrivals[0][0] >= 0 and arrivals[-1][0] < inf and arrivals[-1][1] == exchange.up_received)
+    if len(arrivals) > MOST_ARRIVALS or not rising or not ends or (exchange.up_received or 0) > outcome.up_expected:
+        raise BadInput("arrivals that can't be", where)
+    return arrivals
 
 
 def _merge(outcome: DatagramOutcome, exchange: FarExchange, where: str) -> None:

@@ -1,11 +1,13 @@
 """What runs next: pure bookkeeping over cells on trial, without a socket, a clock or a draw.
 
-Lanes: text cells side by side, calls one cell at a time, downloads of all apps side by side but never beside calls.
+Lanes: text cells side by side, calls one cell at a time, media of as many apps side by side as the link bears,
+but never beside calls.
 A series is one round of every form of a cell; undecided cells get another as long as the budget lasts. Paths are
 measured one after the other. A quiet session runs one round at a time, and a cell until it is decided.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Literal
 
 import msgspec
@@ -14,16 +16,17 @@ from ringback.flow import FormPlan
 from ringback.record import Cell
 from ringback.trial import pairs
 from ringback.trial.cells import CellTrial
-from ringback.trial.plan import Length, Mode
+from ringback.trial.plan import Length, Mode, Sizing
 
 Lane = Literal["text", "voice", "media", "quiet"]
 
 MOST_SERIES: Mapping[str, int] = {"voice": 4, "text": 4, "media": 3, "outer": 2}
 MOST_QUIET_SERIES: Mapping[str, int] = {"voice": 7, "text": 5, "media": 4, "outer": 7}
-SERIES_SECONDS: Mapping[str, float] = {"voice": 12.0, "outer": 12.0, "text": 40.0, "media": 30.0}
+SERIES_SECONDS: Mapping[str, float] = {"voice": 12.0, "outer": 12.0, "text": 40.0}
 QUIET_SECONDS: Mapping[str, float] = {"text": 75.0, "media": 75.0}  # of a round, at most
 QUIET_CALL_SECONDS: Mapping[Length, float] = {"full": 48.0, "sample": 22.0}
 CALLS = ("voice", "outer")
+USUAL = Sizing()
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -65,15 +68,16 @@ class Schedule:
         """Whether what takes so long, started so long after the session's start, ends within the budget."""
         return self._budget_s is None or elapsed + seconds <= self._budget_s
 
-    def next(self, running: Mapping[int, str], elapsed: float) -> list[Start]:
-        """The rounds to start beside those that run on this path. running: lane by `id` of the trial."""
-        wanted = [t for t in self._trials if t.cell.path == self.path and self._wanted(t, elapsed)]
+    def next(self, running: Mapping[int, str], elapsed: float, size: Sizing = USUAL) -> list[Start]:
+        """The rounds to start beside those that run on this path. running: lane by `id` of the trial. size: what the
+        link bears; one cell's media in any case."""
+        wanted = [t for t in self._trials if t.cell.path == self.path and self._wanted(t, elapsed, size)]
         if self._mode == "quiet":
             return [] if running else self._next_quiet(wanted, elapsed)
         texts = [t for t in wanted if t.cell.function == "text" and id(t) not in running]
         starts = [self._start(t, "text") for t in texts]
         if not set(running.values()) & {"voice", "media"}:
-            starts += self._call_or_media(wanted)
+            starts += self._call_or_media(wanted, size.media_rounds)
         return starts
 
     def _next_quiet(self, wanted: Sequence[CellTrial], elapsed: float) -> list[Start]:
@@ -88,26 +92,29 @@ class Schedule:
         seconds = QUIET_SECONDS.get(first.trial.cell.function) or QUIET_CALL_SECONDS[first.length]
         return [self._rest.pop(0)] if self.affords(seconds, elapsed) else []
 
-    def _call_or_media(self, wanted: Sequence[CellTrial]) -> list[Start]:
+    def _call_or_media(self, wanted: Sequence[CellTrial], media_rounds: int) -> list[Start]:
         calls = [t for t in wanted if t.cell.function in CALLS]
         media = [t for t in wanted if t.cell.function == "media"]
         least = min((t.series for t in [*calls, *media]), default=0)
         for trial in calls:
             if trial.series == least:
                 return [self._start(trial, "voice")]
-        return [self._start(trial, "media") for trial in media if trial.series == least]
+        media = [trial for trial in media if trial.series == least]
+        rounds = list(accumulate(trial.streams for trial in media))
+        return [self._start(t, "media") for i, t in enumerate(media) if i == 0 or rounds[i] <= media_rounds]
 
     def _start(self, trial: CellTrial, lane: Lane) -> Start:
         """A quick session of several cells of calls has no time to hear any in full."""
         length = "sample" if self._sample else trial.next_length
         return Start(trial, lane, length, trial.plans, trial.series + 1)
 
-    def _wanted(self, trial: CellTrial, elapsed: float) -> bool:
+    def _wanted(self, trial: CellTrial, elapsed: float, size: Sizing) -> bool:
         if not trial.wants_more:
             return False
         if not self._everywhere and trial.cell.path != self._paths[0] and self._clear(trial.cell):
             return False
-        return self._mode == "quiet" or self.affords(SERIES_SECONDS[trial.cell.function], elapsed)
+        seconds = SERIES_SECONDS.get(trial.cell.function, size.media_seconds)
+        return self._mode == "quiet" or self.affords(seconds, elapsed)
 
     def _clear(self, cell: Cell) -> bool:
         """Whether the same cell is shown to work on the first path."""

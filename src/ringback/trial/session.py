@@ -15,7 +15,7 @@ from ringback.trial.cells import CellTrial
 from ringback.trial.contrast import TriesActivity
 from ringback.trial.locating import ROUND_SECONDS, Locating
 from ringback.trial.pairs import FLOWS_OF_A_PAIR, draw_pairs
-from ringback.trial.plan import Chance, Planned, cells_of, draw_round, form_plans
+from ringback.trial.plan import MEDIA_PHASE, Chance, Planned, cells_of, draw_round, form_plans
 from ringback.trial.rendering import render
 from ringback.trial.schedule import CALLS, Schedule, Start, most_series
 from ringback.trial.seam import Answer, Ask, Command, Event, Flow
@@ -44,6 +44,7 @@ class Session:
         self._activities: list[Activity] = []
         self._by_flow: dict[Flow, Activity] = {}
         self._rounds = 0
+        self._media_rounds = 0
         self._exchanges = 0
         self._link = probe.Link()
         self._stage = "new"
@@ -261,7 +262,7 @@ class Session:
         commands: list[Command] = []
         while True:
             running = {id(a.trial): a.lane for a in self._activities if isinstance(a, RoundActivity)}
-            for start in self._schedule.next(running, now - self._began):
+            for start in self._schedule.next(running, now - self._began, self._link.sizing()):
                 commands += self._series(start, now)
             if not self._activities and self._schedule.path == self._settings.paths[0]:
                 commands += self._locate(now)
@@ -293,8 +294,8 @@ class Session:
         assert self._grant is not None
         path = self._settings.paths[0] if trial.cell.function == "outer" else trial.cell.path
         size = self._link.sizing()
-        if trial.series > 1:
-            size = msgspec.structs.replace(size, media_bytes=size.more_media_bytes)
+        beside = trial.streams / size.media_rounds  # where the link bears fewer than a single cell's
+        size = msgspec.structs.replace(size, media_gap=size.media_gap * max(1.0, beside))
         replay = self._settings.replay
         for plan in start.plans:
             self._rounds += 1
@@ -304,9 +305,12 @@ class Session:
                     trial.cell, plan, number, first, self._grant, self._random, size, replay, start.length
                 )
             else:
+                media = trial.cell.function == "media" and plan.transport == "tcp"
+                self._media_rounds += media
+                phase = self._media_rounds * MEDIA_PHASE % 1 if media else 0.0
                 planned = draw_round(
                     trial.cell, plan, number, first, self._grant, self._random, size, self._settings.mode, replay,
-                    start.length,
+                    start.length, phase,
                 )  # fmt: skip
             self._next_exchange(len(planned.specs))
             commands += self._begin(self._activity(planned, trial, path, start.lane), now)

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 from ringback.flow.script import StreamScript
 from ringback.record import IcmpError, StreamOutcome
+from ringback.trial.control import FarExchange
 from ringback.trial.datagrams import note
 from ringback.trial.seam import Close, Command, Connected, Delivered, Ended, Flow, Open, Refused, Write
 
 OPENING = 40  # bytes that identify a stream's exchange
 USUAL_TTL = 64
+MOST_ARRIVALS = 400  # that an outcome keeps of an exchange
 
 
 class NearStream:
@@ -102,6 +104,8 @@ class NearStream:
             finished=self.finished_at,
             up_expected=sum(len(t.data) for t in self.script.turns if t.by_near),
             down_expected=len(self._expected),
+            up_last=_last(self.script, by_near=True),
+            down_last=_last(self.script, by_near=False),
             arrivals=thin(self.arrivals),
             unexpected=self.unexpected,
             partner="lost",
@@ -109,7 +113,11 @@ class NearStream:
         )
 
 
-def thin(arrivals: Sequence[tuple[float, int]], most: int = 400) -> list[tuple[float, int]]:
+def _last(script: StreamScript, by_near: bool) -> int:
+    return next((len(t.data) for t in reversed(script.turns) if t.by_near is by_near), 0)
+
+
+def thin(arrivals: Sequence[tuple[float, int]], most: int = MOST_ARRIVALS) -> list[tuple[float, int]]:
     """At most `most` arrivals, evenly chosen, the last always among them: the curve is what matters."""
     if len(arrivals) <= most:
         return list(arrivals)
@@ -130,6 +138,7 @@ class FarStream:
         self.got = 0
         self.pending = 0
         self.changed = False  # bytes came that are not the script's
+        self.arrivals: list[tuple[float, int]] = []  # seconds after the anchor, bytes in all
         self.icmp: list[IcmpError] = []
         self._expected = b"".join(turn.data for turn in script.turns if turn.by_near)
 
@@ -149,12 +158,23 @@ class FarStream:
         self.pending = len(self.script.turns[0].data)
         self.turn = 1
 
-    def deliver(self, data: bytes) -> Sequence[Command]:
+    def record(self) -> FarExchange:
+        return FarExchange(
+            self.number,
+            self.anchor,
+            corrupted=int(self.changed),
+            up_received=self.got,
+            icmp=list(self.icmp),
+            up_arrivals=thin(self.arrivals),
+        )
+
+    def deliver(self, data: bytes, at: float) -> Sequence[Command]:
         """Bytes changed on the way count as received, and the exchange goes on: what follows shows how far."""
         if self._expected[self.got : self.got + len(data)] != data:
             self.changed = True
         self.got += len(data)
         self.pending -= len(data)
+        self.arrivals.append((at - (at if self.anchor is None else self.anchor), self.got))
         commands: list[Command] = []
         turns = self.script.turns
         while self.pending <= 0 and self.turn < len(turns):

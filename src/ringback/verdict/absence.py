@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.record import Round
-from ringback.verdict.bet import Bet, log_mean_e
+from ringback.verdict.bet import DRAWS, FINE, Bet, log_mean_e
 from ringback.verdict.evidence import RoundEvidence
 from ringback.verdict.finding import Finding
-from ringback.verdict.harms import DRAWS, FINE
 from ringback.verdict.permutation import Lot, log_mix, lots_of
 from ringback.verdict.scores import Direction, datagrams_of, directions
 

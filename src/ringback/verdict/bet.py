@@ -12,6 +12,10 @@ from ringback.verdict.permutation import Ints, Lot, log_e_by_stratum
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+DRAWS = 64
+FINE = (8.0, 24.0, 64.0, 160.0)  # slopes: small differences of well-measured shares
+COARSE = (2.0, 6.0, 20.0)  # exchanges that fail or do not
+
 
 @dataclass(frozen=True)
 class Bet:
@@ -24,6 +28,11 @@ class Bet:
     odds: Floats | None = None
     share: float = 1.0
     margin: float = 0.0
+
+
+def filled(scores: Floats) -> Floats:
+    """Scores where nothing is known are alike, so they bet nothing for or against a harm."""
+    return np.clip(np.nan_to_num(scores, nan=0.0, posinf=1.0), 0.0, 1.0)
 
 
 def struck(lot: Lot, share: float, rng: np.random.Generator) -> tuple[Flags, Floats]:

@@ -1,7 +1,7 @@
 """Networks on which the function is unusable whatever the app: by their link, by how they treat UDP, by a white list.
 
-Read off the controls alone. The thresholds are contracts.md's: voice below a MOS of 2.5, media below 200 kbit/s, text
-where set-up fails in over 20 % of tries; each must lie wholly outside the controls' 95 % interval.
+Read off the controls alone. The thresholds are contracts.md's: voice below a MOS of 2.5, media below 200 kbit/s
+either way, text where set-up fails in over 20 % of tries; each must lie wholly outside the controls' 95 % interval.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from ringback.record import Cell, DatagramOutcome, Mechanism, NetworkState, Round, StreamOutcome, Trigger, Try, Udp
-from ringback.verdict import mechanism, quality, shares
+from ringback.verdict import mechanism, quality, shares, transfers
 from ringback.verdict.arrivals import Call, Floats, Way, as_call, clock_offset, read_end
 from ringback.verdict.finding import Finding
 
@@ -62,7 +62,8 @@ def by_controls(
     if not streams:
         return None
     if cell.function == "media":
-        return _link(_upper(np.array([goodput_kbps(s) for s in streams])) < MIN_KBPS)
+        rates = [rate for s in streams if (rate := goodput_kbps(s)) is not None]
+        return _link(_upper(np.array(rates)) < MIN_KBPS)
     failed = sum(s.failure is not None for s in streams)
     # two-sided 95 %, as elsewhere here
     return _link(shares.counted(failed, len(streams), 0.975).lower > MAX_FAILURES)
@@ -132,10 +133,13 @@ def _flawless_way(way: Way) -> Way:
     return replace(way, passed=np.ones(way.packets, dtype=bool), delay=np.full(way.packets, least), corrupted=0)
 
 
-def goodput_kbps(stream: StreamOutcome) -> float:
-    """kbit/s of a download, from its start to its end or, where it did not end, to its failure."""
-    end = stream.finished if stream.finished is not None else stream.failed_at
-    return stream.down_received * 8 / 1000 / end if end else 0.0
+def goodput_kbps(stream: StreamOutcome) -> float | None:
+    """kbit/s of the slower of upload and download, of what came where it did not end: a picture that can't be sent is
+    as little use as one that can't be had. None where the far end's record never came."""
+    sent, received = transfers.upload(stream), transfers.download(stream)
+    if sent is None or received is None:
+        return None
+    return min(sent.kbps, received.kbps) if received.arrivals else sent.kbps
 
 
 def _upper(values: Floats) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ringback.errors import BadInput
 from ringback.record import DatagramOutcome, Outcome, StreamOutcome
+from ringback.verdict import transfers
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -200,10 +201,20 @@ def slowness(times: Floats) -> Floats:
     return np.where(np.isinf(times), 1.0, np.clip(score, 0.0, 1.0))
 
 
+def _slow(outcomes: Sequence[StreamOutcome], until: float) -> Floats:
+    """The worst of the whole exchange, its upload and its download, each against the round's best."""
+    slow = slowness(finish_times(outcomes, until))
+    for way in transfers.WAYS:
+        times = transfers.seconds(outcomes, way)
+        if not np.isnan(times).any():
+            slow = np.maximum(slow, slowness(times))
+    return slow
+
+
 def _stream_scores(outcomes: Sequence[StreamOutcome], checkpoints: Sequence[float]) -> dict[str, Floats]:
     return {
         "undone": np.array([[_undone(o, t) for o in outcomes] for t in checkpoints]),
-        "slow": np.array([slowness(finish_times(outcomes, t)) for t in checkpoints]),
+        "slow": np.array([_slow(outcomes, t) for t in checkpoints]),
     }
 
 
@@ -229,7 +240,8 @@ def score_matrix(outcomes: Sequence[Outcome], checkpoints: Sequence[float]) -> d
 
     Datagrams: `undelivered`, the worse direction's missing share (corrupted, refused and never started count as
     missing; an unequal answer counts as one); `late`, the worse direction's median delay above the round's best.
-    Streams: `undone`, bytes that had not come (1 where no set-up); `slow`, time to the last byte against the best.
+    Streams: `undone`, bytes that had not come (1 where no set-up); `slow`, time to the last byte against the best,
+    and that of an upload and a download by themselves.
     A score at checkpoint t (s after each exchange's start) uses what was due by t and had come within a grace of 1 s.
     """
     if transport_kind(outcomes) == "datagram":

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ringback.record import Mechanism, StreamOutcome
+from ringback.verdict import envelope, transfers
 from ringback.verdict.arrivals import Floats
-from ringback.verdict.finding import Finding
+from ringback.verdict.finding import Finding, Side
 
 MSS = 1448.0
 IP_HEADERS = 52.0  # bytes a segment: IPv4 and TCP with timestamps (RFC 7323)
@@ -23,6 +24,8 @@ MAJORITY = 0.5
 ALIKE = 0.25  # relative spread up to which streams show one rate; loss alone spreads theirs by 0.3 to 0.8
 MIN_SHIFT = 0.02  # s
 FIRST_LATE = 1.4  # segments' time that a question of 517 bytes and one segment of answer take in a queue
+BEARS = 215_000.0  # over so many bytes twice as fast as the formula, as by measurements of the simulator and of Linux
+QUEUE_BURST = 8_000.0  # bytes that a queue may seem to let through at once
 BURST_SHARE = 0.25  # of arrivals close on the one before: fewer behind a queue, more behind a policer
 
 
@@ -65,7 +68,11 @@ def _stalled(stream: StreamOutcome) -> bool:
     """Began, then fell silent for good before all was there."""
     if stream.failure is None or not stream.arrivals or stream.failed_at is None:
         return False
-    return stream.failed_at - stream.arrivals[-1][0] >= SILENCE
+    return stream.failed_at - _last(stream) >= SILENCE
+
+
+def _last(stream: StreamOutcome) -> float:
+    return transfers.last_progress(stream) or 0.0
 
 
 def _passed(stream: StreamOutcome) -> float:
@@ -79,8 +86,8 @@ def _cut(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Fi
     if _share(_stalled, struck) < MAJORITY or _share(_stalled, spared) > 0.25:
         return None
     # until the cut a flow runs as fast as others do; one that crawled to where it stalled was slowed
-    ran = _median([s.arrivals[-1][0] / (s.failed_at or 1.0) for s in struck if _stalled(s)])
-    usual = _median([s.arrivals[-1][0] for s in spared if s.arrivals])
+    ran = _median([_last(s) / (s.failed_at or 1.0) for s in struck if _stalled(s)])
+    usual = _median([_last(s) for s in spared if s.arrivals])
     if ran > 0.3 and ran * _median([s.failed_at for s in struck if _stalled(s)]) > 2 * usual:
         return None
     passed = np.array([_passed(s) for s in struck if _stalled(s)])
@@ -92,8 +99,12 @@ def _cut(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Fi
     data = float(np.median(segments))
     most = float(passed.max())
     # handshake of three, a segment's header each, and acknowledgements: one for two segments, or for each
-    bytes_low, bytes_high = most, most + TCP_HEADER * (3 + 2 * data) + 2 * (MSS + TCP_HEADER)
-    packets_low, packets_high = 3 + data, 4 + 2 * data
+    # where acknowledgements alone are cut off, an upload still passes as much again as they had opened
+    bytes_low, bytes_high = (
+        most / 2 if _share(_sending, struck) >= MAJORITY else most,
+        most + TCP_HEADER * (3 + 2 * data) + 2 * (MSS + TCP_HEADER),
+    )
+    packets_low, packets_high = 3 + data * bytes_low / most, 4 + 2 * data
     return Finding(
         "drop-after",
         after_bytes=round(most + TCP_HEADER * (3 + 1.5 * data) + MSS / 2),
@@ -101,6 +112,12 @@ def _cut(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Fi
         after_packets=round(3 + 1.6 * data),
         after_packets_interval=(packets_low, packets_high),
     )
+
+
+def _sending(stream: StreamOutcome) -> bool:
+    """Whether it was sending when it ended, and had nothing back for it."""
+    sent, received = transfers.upload(stream), transfers.download(stream)
+    return sent is not None and received is not None and sent.got > 0 and received.got == 0
 
 
 def _segments(stream: StreamOutcome) -> float:
@@ -158,32 +175,84 @@ def _ceiling(stream: StreamOutcome) -> float | None:
 
 
 def _slowed(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Finding:
-    """Slower than the others: a delay that all show alike, a rate that all come up to, or losses."""
+    """Slower than the others: a delay that all show alike, or what the slower of upload and download shows."""
     shifts = _first_byte_shifts(struck, spared)
+    side = _slower_side(struck, spared)
     if _is_delay(struck, shifts):
         return _delayed(struck, spared, shifts)
-    slow = _median([_goodput(s) for s in struck]) < 0.7 * _median([_goodput(s) for s in spared])
+    opening = _median([float(s.arrivals[0][1]) for s in struck if s.arrivals])
+    if side is None:
+        return _thinned(struck, spared, shifts, opening)
+    if side == "out":  # what the queue held up is the question, not its answer
+        opening = _median([float(s.up_expected - s.up_last) for s in struck])
+    struck, spared = _views(struck, side), _views(spared, side)
+    bucket = envelope.line(struck)
+    if bucket is not None and bucket.holds(struck[0].down_expected, _median([_goodput(s) for s in spared])):
+        return _bucket(struck, bucket, shifts, opening)
+    return _lossy(struck, spared) if _worse(struck, spared) else Finding("unknown")
+
+
+def _slower_side(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Side | None:
+    """The transfer that most of the struck began and that fares worst against the spared; None without any."""
+    shares: dict[Side, float] = {}
+    sides: tuple[Side, ...] = ("out", "in")
+    for side in sides:
+        rates = [one.kbps for s in struck if (one := transfers.WAYS[side](s)) is not None and one.arrivals]
+        usual = [one.kbps for s in spared if (one := transfers.WAYS[side](s)) is not None]
+        if usual and len(rates) >= MAJORITY * len(struck):
+            shares[side] = _median(rates) / max(_median(usual), 1e-3)
+    return min(shares, key=lambda side: shares[side], default=None)
+
+
+def _views(streams: Sequence[StreamOutcome], side: Side) -> list[StreamOutcome]:
+    """One transfer of each as if it were all that there was, from a round trip before its first byte."""
+    return [
+        StreamOutcome(
+            connected=one.trip,
+            failure=None if np.isfinite(one.seconds) else s.failure,
+            failed_at=None if np.isfinite(one.seconds) else one.spent,
+            finished=one.seconds if np.isfinite(one.seconds) else None,
+            down_expected=one.size,
+            arrivals=[(one.trip + at, n) for at, n in one.arrivals],
+        )
+        for s in streams
+        if (one := transfers.WAYS[side](s)) is not None and one.arrivals
+    ]
+
+
+def _thinned(
+    struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome], shifts: Floats, opening: float
+) -> Finding:
+    """A rate that all come up to, or losses. opening: bytes of what the first byte's lateness is that of."""
+    slow = _slow(struck, spared)
     rates = np.array([r for s in struck if (r := _rate(s)) is not None])
     share = float(np.median(rates)) / max(_median([_rate(s) for s in spared]), 1.0) if len(rates) >= 3 else 1.0
     alike = ALIKE if _share(lambda s: len(s.arrivals) >= LONG, struck) >= MAJORITY else 2 * ALIKE
     if slow and (share < 0.7 and _spread(rates) < alike or share < 0.2 and _late_alike(shifts)):
-        return _limited(struck, rates, shifts)
+        return _limited(struck, rates, shifts, opening)
+    return _lossy(struck, spared) if _worse(struck, spared) else Finding("unknown")
+
+
+def _slow(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> bool:
+    return _median([_goodput(s) for s in struck]) < 0.7 * _median([_goodput(s) for s in spared])
+
+
+def _worse(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> bool:
     failing, usually = (_share(lambda s: s.failure is not None, side) for side in (struck, spared))
-    if slow or failing > usually + 0.2:
-        return _lossy(struck, spared)
-    return Finding("unknown")
+    return _slow(struck, spared) or failing > usually + 0.2
 
 
 def _lossy(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Finding:
-    """The loss that TCP's speed implies, to within a factor (a modern TCP bears more than the formula grants); of short
-    exchanges nothing is said."""
+    """The loss that TCP's speed implies, to within a factor: with SACK, the fewer the bytes, it is faster than the
+    formula grants. Of short exchanges nothing is said."""
     trip = _median([s.connected for s in spared])
     rates = [r for s in struck if len(s.arrivals) >= 4 and s.down_expected >= LONG * MSS and (r := _goodput(s)) > 0]
     if len(rates) < 3 or trip <= 0:
         return Finding("loss")
-    share = _implied_loss(float(np.median(rates)), trip)
-    low, high = (_implied_loss(float(np.percentile(rates, q)), trip) for q in (90, 10))
-    return Finding("loss", loss=share, loss_interval=(0.6 * min(low, share), min(1.0, 2.2 * max(high, share))))
+    faster = 1 + BEARS / _median([float(s.down_expected) for s in struck])
+    share = _implied_loss(float(np.median(rates)) / faster, trip)
+    low, high = (_implied_loss(float(np.percentile(rates, q)) / faster, trip) for q in (90, 10))
+    return Finding("loss", loss=share, loss_interval=(0.5 * min(low, share), min(1.0, 1.5 * max(high, share))))
 
 
 def _implied_loss(rate: float, trip: float) -> float:
@@ -224,7 +293,11 @@ def _is_delay(struck: Sequence[StreamOutcome], shifts: Floats) -> bool:
     if not _late_alike(shifts):
         return False
     middle = float(np.median(shifts))
-    gaps = [_increments(s)[0] / middle for s in struck if len(s.arrivals) > 1]
+    return _waits(struck, middle) and (not (sent := _views(struck, "out")) or _waits(sent, middle))
+
+
+def _waits(streams: Sequence[StreamOutcome], late: float) -> bool:
+    gaps = [_increments(s)[0] / late for s in streams if len(s.arrivals) > 1]
     fits = [float(np.mean((gap < 0.2) | ((gap > 0.85) & (gap < 1.25)))) for gap in gaps]
     return bool(fits) and float(np.median(fits)) >= 0.6
 
@@ -240,20 +313,33 @@ def _delayed(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome], s
     return Finding("delay", delay_ms=middle, delay_ms_interval=(middle - half, middle + half))
 
 
-def _limited(struck: Sequence[StreamOutcome], rates: Floats, shifts: Floats) -> Finding:
-    """Policer or queue. A queue spreads all there is, the very first question and answer too, so that the first byte is
-    late by their length; and what leaves it is evenly paced. A policer lets the first pass and has bursts."""
-    pace = MSS / float(np.median(rates))
+def _bucket(struck: Sequence[StreamOutcome], bucket: envelope.Line, shifts: Floats, opening: float) -> Finding:
+    """A limit that all transfers come up to: a policer by its burst; without one a queue, or a policer of little."""
+    queue = bucket.burst <= QUEUE_BURST and _queue_score(struck, MSS / bucket.rate, shifts, opening) > 0
+    low, middle, high = (rate * (MSS + IP_HEADERS) / MSS / 125 for rate in envelope.interval(struck, bucket))
+    return Finding("shape" if queue else "police", rate_kbps=middle, rate_kbps_interval=(0.98 * low, 1.02 * high))
+
+
+def _queue_score(struck: Sequence[StreamOutcome], pace: float, shifts: Floats, opening: float) -> float:
+    """Above 0 for a queue, below for a policer; pace: seconds a segment. A queue spreads all there is, the very first
+    question and answer too, so that the first byte is late by their length; and what leaves it is evenly paced. A
+    policer lets the first pass and has bursts."""
     error = float(np.std(shifts)) / np.sqrt(len(shifts)) if len(shifts) else pace
     late = float(np.median(shifts)) / pace if len(shifts) else 0.0
-    first = (_median([float(s.arrivals[0][1]) for s in struck if s.arrivals]) + IP_HEADERS) / (MSS + IP_HEADERS)
+    first = (opening + IP_HEADERS) / (MSS + IP_HEADERS)
     score = (late - first / 2) / max(1.25 * error / pace, 0.2)
     bursts = [float(np.mean(gaps < 0.35 * pace)) for s in struck if len(gaps := _increments(s)[0]) >= LONG]
-    if bursts:
-        score += (BURST_SHARE - float(np.median(bursts))) / 0.08
+    return score + (BURST_SHARE - float(np.median(bursts))) / 0.08 if bursts else score
+
+
+def _limited(struck: Sequence[StreamOutcome], rates: Floats, shifts: Floats, opening: float) -> Finding:
+    """A rate that short exchanges come up to, or downloads of which the far end said nothing."""
+    pace = MSS / float(np.median(rates))
+    late, first = float(np.median(shifts)) / pace if len(shifts) else 0.0, (opening + IP_HEADERS) / (MSS + IP_HEADERS)
     kbps = rates * (MSS + IP_HEADERS) / MSS / 125
-    if score > 0:
-        if not bursts and late > 0 and first > 0.9:  # in a short exchange the first byte's lateness says it as well
+    if _queue_score(struck, pace, shifts, opening) > 0:
+        long = any(len(s.arrivals) > LONG for s in struck)
+        if not long and late > 0 and first > 0.9:  # in a short exchange the first byte's lateness says it as well
             kbps = np.maximum(kbps, FIRST_LATE / late * float(np.median(kbps)))
         low, middle, high = np.percentile(kbps, [2.5, 50, 97.5])
         return Finding("shape", rate_kbps=float(middle), rate_kbps_interval=(0.98 * float(low), 1.02 * float(high)))

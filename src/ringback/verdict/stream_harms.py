@@ -1,0 +1,221 @@
+"""The harms that a stream's `working` excludes, as they would show in the references' outcomes (see `harms`).
+
+Text is judged by the whole exchange. Media has an upload and a download, each with a policer and a loss of its own to
+be excluded, by that transfer's own time.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringback.record import StreamOutcome
+from ringback.verdict import transfers
+from ringback.verdict.bet import COARSE, DRAWS, Bet, filled, struck
+from ringback.verdict.permutation import Lot
+from ringback.verdict.scores import TIME_RATIO, finish_times, score_matrix, slowness, undone_share
+from ringback.verdict.transfers import Transfer
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+FAIL_SHARE = 1 / 2
+STREAM_CUT = 2 / 3  # of all its bytes, but never below the cut-off that counts as a restriction
+TEXT_LOSS, MEDIA_LOSS = 0.20, 0.10
+TEXT_DELAY_S = 1.3
+TEXT_CUT_BYTES, MEDIA_CUT_BYTES = 4_000, 64_000
+TEXT_POLICE_KBPS, TEXT_POLICE_BURST = 24.0, 2_000  # 16 kbit/s counts as a restriction
+MEDIA_POLICE_KBPS, MEDIA_POLICE_BURST = 1_500.0, 40_000  # 1,000 kbit/s and 32 kB count
+LEAD_SCALE = 48_000.0  # bytes ahead of a policer's burst that count as wholly unharmed
+MEDIA_POLICE_SHARE = 0.75  # of the references' own goodput, where that is slower: half of the link counts
+INITIAL_RTO_S, MIN_RTO_S = 1.0, 0.2  # RFC 6298; the smaller one is what common stacks use
+SEGMENT = 1448  # bytes of TCP payload in 1500 B packets with timestamps
+MATHIS = 1.22  # Mathis et al. 1997: rate = 1.22 MSS / (RTT sqrt(p)); timeouts make real ones slower
+STEEP = (*COARSE, 60.0)
+
+
+@dataclass(frozen=True)
+class Streams:
+    """A round's outcomes, with what the harms are read from. finish: seconds to the last byte, inf for never."""
+
+    outcomes: Sequence[StreamOutcome]
+    undone: Floats
+    finish: Floats
+    connected: Floats
+    transfers: Mapping[str, Sequence[Transfer | None]] = field(default_factory=dict)
+
+
+def streams(outcomes: Sequence[StreamOutcome], until: float) -> Streams:
+    return Streams(
+        outcomes,
+        score_matrix(outcomes, [until])["undone"][0],
+        finish_times(outcomes, until),
+        np.array([o.connected if o.connected is not None else np.inf for o in outcomes]),
+        {way: [of(o) for o in outcomes] for way, of in transfers.WAYS.items()},
+    )
+
+
+def _fails(s: Streams, lot: Lot, rng: np.random.Generator) -> Bet:
+    """Half of the tries fail: what counts as a restriction fails all of them."""
+    hit, odds = struck(lot, FAIL_SHARE, rng)
+    return Bet(filled(np.where(hit, 1.0, s.undone)), COARSE, odds)
+
+
+def _cut(s: Streams, reference: Flags, least: int) -> Bet:
+    """Nothing passes after two thirds of the bytes, both ways together."""
+    scores = s.undone.copy()
+    for i in map(int, np.flatnonzero(reference)):
+        o = s.outcomes[i]
+        total = o.up_expected + o.down_expected
+        limit = max(STREAM_CUT * total, least)
+        if limit < total:
+            left = max(0.0, limit - o.up_expected) / o.down_expected if o.down_expected else limit / total
+            scores[i] = max(scores[i], undone_share(min(1.0, left), failed=True))
+    return Bet(filled(scores)[None, :], COARSE)
+
+
+def _slower(times: Floats, reference: Flags, least: Floats) -> Bet:
+    """References take no less than `least` (draws or 1, n)."""
+    harmed = np.where(reference, np.maximum(times, least), times)
+    return Bet(slowness(np.atleast_2d(harmed)), STEEP)
+
+
+def _wire_bytes(payload: int) -> float:
+    return payload + 40.0 * (1 + payload // SEGMENT)
+
+
+def _needed(payload: int, kbps: float, burst: int) -> float:
+    """Seconds until a policer has let so much pass: the excess waits for tokens, and what is sent again only adds."""
+    return max(0.0, _wire_bytes(payload) - burst) / (kbps * 125)
+
+
+# -- text -------------------------------------------------------------------------------------------------------
+
+
+def _text_police(s: Streams, lot: Lot, rng: np.random.Generator) -> Bet:
+    """A bucket of its own each way."""
+    worst = [max(o.up_expected, o.down_expected) for o in s.outcomes]
+    needed = np.array([_needed(n, TEXT_POLICE_KBPS, TEXT_POLICE_BURST) for n in worst])
+    return _slower(s.finish, ~lot.chosen, s.connected + needed)
+
+
+def _text_loss(s: Streams, lot: Lot, rng: np.random.Generator) -> Bet:
+    """Loss in one direction: a lost SYN or its answer costs 1 s and doubles (RFC 6298), a lost first segment of each
+    later trip 0.2 s. Further segments of a trip are left out, so the harm is at least as bad as this."""
+    reference = ~lot.chosen
+    trips = max((_trips(o) for o, ref in zip(s.outcomes, reference, strict=True) if ref), default=1)
+    again = rng.geometric(1 - TEXT_LOSS, (1 + trips, DRAWS, len(reference))) - 1
+    waits = 2.0**again - 1
+    harmed = s.finish + INITIAL_RTO_S * waits[0] + MIN_RTO_S * waits[1:].sum(axis=0)
+    slower = _slower(s.finish, reference, harmed)
+    # the same once more as yes or no: an original that nature delayed much must not outweigh ten that it did not
+    finish = np.where(reference, harmed, s.finish)
+    delayed = slowness(finish) > 0
+    late = (finish > finish.min(axis=-1, keepdims=True) + MIN_RTO_S / 2) & delayed
+    return Bet(np.vstack([slower.scores, late.astype(float)]), slower.slopes)
+
+
+def _trips(o: StreamOutcome) -> int:
+    """Answers that came at least half a round trip after the one before: the exchange's turns, as far as seen."""
+    if o.connected is None or not o.arrivals:
+        return 1
+    times = np.array([o.connected, *[at for at, _ in o.arrivals]])
+    return max(1, int((np.diff(times) > o.connected / 2).sum()))
+
+
+def _text_delay(s: Streams, lot: Lot, rng: np.random.Generator) -> Bet:
+    """One way: of the handshake and of the first answer."""
+    return _slower(s.finish, ~lot.chosen, s.finish + 2 * TEXT_DELAY_S)
+
+
+# -- media ------------------------------------------------------------------------------------------------------
+
+
+def _known(s: Streams, way: str) -> list[Transfer] | None:
+    found = [one for one in s.transfers[way] if one is not None]
+    return found if len(found) == len(s.outcomes) else None
+
+
+def _nothing(s: Streams) -> Bet:
+    """All alike: neither for nor against."""
+    return Bet(np.zeros((1, len(s.outcomes))), STEEP)
+
+
+def _media_police(s: Streams, lot: Lot, way: str) -> Bet:
+    """A bucket for this way: the references take as long as it lets them, and are never ahead of it by more than its
+    burst. Two bets on one harm; their mean is one."""
+    ones = _known(s, way)
+    if ones is None:
+        return _nothing(s)
+    reference = ~lot.chosen
+    speeds = [_steady_kbps(one) for one, ref in zip(ones, reference, strict=True) if ref]
+    known = [v for v in speeds if v is not None]
+    limit = min(MEDIA_POLICE_KBPS, MEDIA_POLICE_SHARE * float(np.median(known))) if known else MEDIA_POLICE_KBPS
+    least = np.array([one.trip + _needed(one.size, limit, MEDIA_POLICE_BURST) for one in ones])
+    slower = _slower(np.array([one.seconds for one in ones]), reference, least)
+    lead = np.array([_lead(one, limit) for one in ones])
+    lead = np.where(reference, np.minimum(lead, MEDIA_POLICE_BURST), lead)
+    early = 1.0 - np.clip((lead - MEDIA_POLICE_BURST) / LEAD_SCALE, 0.0, 1.0)
+    return Bet(np.vstack([slower.scores, early[None, :]]), slower.slopes)
+
+
+def _lead(one: Transfer, kbps: float) -> float:
+    """By how many bytes a transfer was ever ahead of `kbps` since its first byte: at most the burst behind a policer,
+    whatever was lost later, for what the application is given is never ahead of what passed. 0 where nothing came."""
+    if not one.arrivals:
+        return 0.0
+    times, got = np.array([at for at, _ in one.arrivals]), np.array([float(n) for _, n in one.arrivals])
+    return float((got * (1 + 40 / SEGMENT) - times * kbps * 125).max())
+
+
+def _steady_kbps(one: Transfer) -> float | None:
+    """Goodput of the second half of the bytes of a transfer that ended: past slow start."""
+    if not np.isfinite(one.seconds) or len(one.arrivals) < 2:
+        return None
+    total = one.got
+    at, n = next((at, n) for at, n in one.arrivals if n >= total / 2)
+    return (total - n) / 125 / (one.arrivals[-1][0] - at) if one.arrivals[-1][0] > at else None
+
+
+def _media_loss(s: Streams, lot: Lot, way: str) -> Bet:
+    """The rate that loss allows (Mathis): the link's own, as the reference's goodput implies it, and the harm's;
+    outward what is sent again takes the access link's time again. On a slow link little more than that shows, so it
+    is bet once more without the dead zone below which nothing counts as a restriction."""
+    ones = _known(s, way)
+    if ones is None:
+        return _nothing(s)
+    reference = ~lot.chosen
+    times = np.array([one.seconds for one in ones])
+    trips = [one.trip for one, ref in zip(ones, reference, strict=True) if ref and one.trip > 0]
+    if not trips:
+        return _nothing(s)
+    allowed = MATHIS * SEGMENT / min(trips) / np.sqrt(MEDIA_LOSS)  # bytes a second
+    again = 1 / (1 - MEDIA_LOSS) if way == "out" else 1.0
+    harmed = times.copy()
+    for i in map(int, np.flatnonzero(reference & np.isfinite(times))):
+        span = again * (ones[i].seconds - ones[i].trip)
+        harmed[i] = ones[i].trip + np.sqrt(span**2 + (ones[i].size / allowed) ** 2)
+    slower = _slower(times, reference, harmed)
+    best = float(harmed.min())
+    plain = np.log(harmed / max(best, 1e-3)) / np.log(TIME_RATIO) if np.isfinite(best) else np.ones(len(harmed))
+    return Bet(np.vstack([slower.scores, filled(plain)[None, :]]), slower.slopes)
+
+
+STREAM_HARMS: Mapping[str, Mapping[str, Callable[[Streams, Lot, np.random.Generator], Bet]]] = {
+    "text": {
+        "failure": _fails,
+        "cut-off": lambda s, lot, g: _cut(s, ~lot.chosen, TEXT_CUT_BYTES),
+        "police": _text_police,
+        "loss": _text_loss,
+        "delay": _text_delay,
+    },
+    "media": {
+        "failure": _fails,
+        "cut-off": lambda s, lot, g: _cut(s, ~lot.chosen, MEDIA_CUT_BYTES),
+        "police-out": lambda s, lot, g: _media_police(s, lot, "out"),
+        "police-in": lambda s, lot, g: _media_police(s, lot, "in"),
+        "loss-out": lambda s, lot, g: _media_loss(s, lot, "out"),
+        "loss-in": lambda s, lot, g: _media_loss(s, lot, "in"),
+    },
+}
