@@ -15,7 +15,9 @@ from ringback.cli import checking, main, targets
 from ringback.cli.measuring import Checked
 from ringback.net import resolver
 from ringback.net.control import ControlClient
-from ringback.record import Measurement, NetworkRecord
+from ringback.record import Measurement, NetworkRecord, Verdict
+from ringback.trial import contrast
+from ringback.trial.control import TrySpec
 from ringback.trial.terms import Result
 from tests.cli.contract import hold_to_the_contract
 from tests.words.situations import ALONE, CALLS_CUT, NORMAL, session
@@ -42,6 +44,7 @@ def found(monkeypatch: pytest.MonkeyPatch, measurements: list[Measurement], netw
 
 
 SERVER = ["--server", "http://127.0.0.1:1"]
+DEAF = TrySpec("app", "127.0.0.1", "127.0.0.1", 9, "udp", "relay-call", "whatsapp", "voice", pings=1)
 
 
 def test_records_go_to_standard_output_and_words_to_standard_error(
@@ -96,15 +99,35 @@ def test_bad_input_comes_before_missing_consent() -> None:
     assert main(["check"]) == 4
 
 
-def test_without_a_partner_only_hosts_are_tried_and_nothing_is_decided(
-    capsys: pytest.CaptureFixture[str], home: Path
+def test_without_a_partner_nothing_is_decided_and_one_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["check", "--app", "signal", "--yes", "--json"]) == 3
+    found(monkeypatch, session(("*", "*", Verdict(status="insufficient", reason="no-partner"))))
+    assert main(["check", "--yes", "--json"]) == 3
+    assert "ringback check --server URL" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("app", ["signal", "whatsapp"])  # whose relays are tried by name, and by address
+@pytest.mark.parametrize(("server", "reason"), [([], "no-partner"), (SERVER, "partner-unreachable")])
+def test_where_nobody_answers_the_network_is_offline_and_nothing_is_decided(
+    app: str,
+    server: list[str],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    home: Path,
+) -> None:
+    monkeypatch.setattr(contrast, "_relay_tries", lambda app, relays, port: [DEAF] if relays else [])
+    assert main(["check", *server, "--app", app, "--yes", "--json"]) == 3
     told = capsys.readouterr()
     hold_to_the_contract(told.out)
-    reasons = {row["verdict"]["reason"] for row in map(json.loads, told.out.splitlines()) if "verdict" in row}
-    assert reasons == {"no-partner"}
-    assert "ringback check --server URL" in " ".join(told.err.split())
+    *cells, closing = map(json.loads, told.out.splitlines())
+    assert {(row["verdict"]["status"], row["verdict"]["reason"]) for row in cells} == {("insufficient", reason)}
+    assert (closing["state"], closing["udp"]) == ("offline", "blocked")
+    words = " ".join(told.err.split())
+    assert "Nothing gets through on this network at all." in words
+    assert "not decided: nobody answers here" in words
+    assert "other servers 0 of 6 answered" in words
     assert len(list((home / "data" / "ringback" / "results").iterdir())) == 1
 
 

@@ -7,9 +7,11 @@ from ringback.verdict import network_state
 from tests.verdict.build import Effect, voice_round
 
 
-def tries(kind: str, answered: float, transport: str = "tcp", hosts: int = 6, form: str = "tls") -> list[Try]:
+def tries(
+    kind: str, answered: float, transport: str = "tcp", hosts: int = 6, form: str = "tls", sent: int | None = None
+) -> list[Try]:
     """One try at each host, a share of the questions answered: 1 of a connect, 5 of a train."""
-    sent = 5 if transport == "udp" else 1
+    sent = (5 if transport == "udp" else 1) if sent is None else sent
     return [
         Try(
             where="here", path="direct", kind=kind, target=f"{kind}{i}", app=None, function=None,  # type: ignore[arg-type]
@@ -29,6 +31,10 @@ def tries(kind: str, answered: float, transport: str = "tcp", hosts: int = 6, fo
         (tries("neutral", 0) + tries("app", 0), "offline"),
         (tries("neutral", 0) + tries("app", 1, form="dns"), "offline"),  # a name server answers on any of them
         (tries("neutral", 0, hosts=2) + tries("neutral", 1) + tries("app", 1), "normal"),
+        (tries("neutral", 0, sent=0), "offline"),  # no name was found, no route led anywhere
+        (tries("neutral", 0, sent=0) + tries("app", 1, form="dns"), "offline"),
+        (tries("neutral", 0, sent=0) + tries("peer", 1, hosts=1), "normal"),  # a white list lets names be looked up
+        (tries("neutral", 0, sent=0, hosts=4) + tries("neutral", 0, hosts=2) + tries("app", 1), "whitelist"),
         ([], "normal"),
     ],
 )
@@ -52,6 +58,12 @@ def test_controls_stand_in_where_no_udp_was_tried() -> None:
     assert network_state(tries("neutral", 1), [dropped])[1] == "blocked"
     assert network_state(tries("neutral", 1), [voice_round(1)])[1] == "open"
     assert network_state(tries("neutral", 1))[1] == "open"
+
+
+def test_where_nobody_answers_no_udp_passes_and_hosts_without_an_address_do_not_count() -> None:
+    assert network_state(tries("neutral", 0)) == ("offline", "blocked")
+    seen = tries("neutral", 1, "udp") + tries("neutral", 0, sent=0)
+    assert network_state(seen) == ("normal", "open")
 
 
 def test_what_other_places_and_paths_saw_says_nothing_of_this_network() -> None:

@@ -141,3 +141,9 @@ def test_tries_are_counted_for_people() -> None:
 
     written = plain(tries_table([tried(1), tried(0), tried(1, "vantage")]))
     assert re.search(r"Signal +messages +1 of 2 answered +1 of 1 answered", written)
+
+
+def test_a_name_that_is_denied_is_no_answer_to_people() -> None:
+    denied = Try("here", "direct", "app", "g.whatsapp.net", "whatsapp", "text", "dns", "udp", 53, 0.0, 2, 2,
+                 "dns_nxdomain_error")  # fmt: skip
+    assert re.search(r"WhatsApp +messages +0 of 6 answered", plain(tries_table([denied] * 6)))

@@ -20,7 +20,7 @@ from ringback.cli.request import CheckRequest
 from ringback.errors import RingbackError
 from ringback.net import drive, resolver
 from ringback.net.control import ControlClient, parse_server
-from ringback.record import Measurement, NetworkRecord
+from ringback.record import Measurement, NetworkRecord, Verdict
 from ringback.trial.conclude import Where, conclude
 from ringback.trial.control import TrySpec
 from ringback.trial.session import Session
@@ -130,6 +130,8 @@ async def measure(request: CheckRequest, catalogue: Catalogue, progress: Report 
                 await drive(session, ask=ask, paths=request.paths, stop=stop)
                 refusal = client.refusal if client else None
     result = session.result()
+    if not stop.is_set():
+        result.tries += targets.unresolved(catalogue, addresses)
     where = Where(network=HERE, participant=0, asn=None, region=None, started_at=started_at, family=family)
     measurements, network = conclude(result, catalogue, where, request.outer)
     interrupted = stop.is_set()
@@ -146,7 +148,10 @@ async def _nobody(what: str, body: bytes) -> bytes:
 
 
 def _with_reason(each: Measurement, request: CheckRequest, result: Result, interrupted: bool) -> Measurement:
-    """Why a cell was never run, which only the one who ran the session knows."""
+    """Why a cell was never run, which only the one who ran the session knows. Where nobody answered and no partner was
+    there, nothing was measured: it may be a cable."""
+    if each.verdict.reason == "offline" and result.partner == "unreachable":
+        each = msgspec.structs.replace(each, verdict=Verdict(status="insufficient", reason="no-rounds"))
     if each.verdict.status != "insufficient" or each.verdict.reason != "no-rounds":
         return each
     if request.server is None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ringback.catalogue import Catalogue
+from ringback.record import Try
 from ringback.trial.contrast import targets as app_targets
 from ringback.trial.control import TrySpec
 
@@ -73,3 +74,14 @@ def tries(
                 )
             )  # fmt: skip
     return found
+
+
+def unresolved(catalogue: Catalogue, addresses: Mapping[str, str]) -> list[Try]:
+    """Hosts of no messenger whose names have no address here, as tries in which nothing could be sent."""
+    hosts = [("neutral", host.name, host.form, host.transport, host.port) for host in catalogue.neutral_hosts]
+    hosts += [("site", name, "tls", "tcp", 443) for name in catalogue.sites]
+    return [
+        Try("here", "direct", kind, name, None, None, form, transport, port, 0.0, 0, 0, "dns_lookup_error")  # type: ignore[arg-type]
+        for kind, name, form, transport, port in hosts
+        if name not in addresses
+    ]

@@ -15,9 +15,12 @@ LIMITED = 0.7  # of UDP's questions answered, as a share of TCP's: below it UDP 
 
 def network_state(tries: Sequence[Try], rounds: Iterable[Round] = ()) -> tuple[NetworkState, Udp]:
     """`whitelist`: most neutral hosts are silent, and something else (an app, a site, the peer) answers. `offline`:
-    nothing answers. UDP is judged by neutral hosts and the peer, in tries and, where given, the rounds' controls."""
+    nothing answers, so no UDP passes either. Hosts to which nothing could be sent (their names were not found, there
+    was no route) are silent as well, but no sign of a white list: that lets DNS pass. UDP is judged by neutral hosts
+    and the peer, in tries and, where given, the rounds' controls."""
     here = [t for t in tries if t.where == "here" and t.path == "direct" and t.form != "dns"]
-    return _state(here), _udp(here, list(rounds))
+    state = _state(here)
+    return state, "blocked" if state == "offline" else _udp([t for t in here if t.sent], list(rounds))
 
 
 def _state(here: Sequence[Try]) -> NetworkState:
@@ -26,7 +29,7 @@ def _state(here: Sequence[Try]) -> NetworkState:
     answering = {(t.kind, t.target) for t in here if t.answered}
     if not answering:
         return "offline"
-    neutral = {t.target for t in here if t.kind == "neutral"}
+    neutral = {t.target for t in here if t.kind == "neutral" and t.sent}
     silent = {target for target in neutral if ("neutral", target) not in answering}
     others = any(kind != "neutral" for kind, _ in answering)
     return "whitelist" if neutral and len(silent) > MOST * len(neutral) and others else "normal"

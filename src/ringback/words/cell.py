@@ -74,7 +74,7 @@ def cell(measurement: Measurement, phrases: Phrases, network: NetworkRecord | No
                 what=phrases.say(what),
                 how=_how(measurement, phrases),
             )
-        case "insufficient":
+        case "insufficient" if name != "insufficient-offline":
             return phrases.say("cell.insufficient", why=why(verdict.reason, phrases))
         case _:
             return phrases.say(f"cell.{name}")

@@ -24,11 +24,13 @@ def case(measurement: Measurement, network: NetworkRecord | None = None) -> str:
         case "service-down":
             return "service-down"
         case "insufficient":
+            if network is not None and network.state == "offline":
+                return "insufficient-offline"
             return "insufficient-partner" if verdict.reason in PARTNER_REASONS else "insufficient"
 
 
 LEADS: Mapping[str, tuple[str, ...]] = {
-    "offline": ("impaired-offline",),
+    "offline": ("impaired-offline", "insufficient-offline"),
     "not-listed": ("impaired-not-listed",),
     "restricted-located": ("restricted-located",),
     "restricted": ("restricted-randomised",),

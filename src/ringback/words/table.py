@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ringback.record import Measurement, NetworkRecord, Status, Try
+from ringback.verdict.contrast import good
 from ringback.words.cell import cell
 from ringback.words.explanation import Explanation, explain_all
 from ringback.words.naming import app_title, function_name, path_name, paths_of
@@ -87,7 +88,8 @@ def table(
 
 
 def tries_table(tries: Sequence[Try], language: Language = "en") -> RenderableType:
-    """How many of the tries at the apps' own servers, and at others, got an answer; from here and from outside."""
+    """How many of the tries at the apps' own servers, and at others, got a good answer (a name that is denied
+    or falsely told has none); from here and from outside."""
     phrases = load(language)
     kinds = {
         "neutral": phrases.say("tries.neutral"),
@@ -110,7 +112,7 @@ def tries_table(tries: Sequence[Try], language: Language = "en") -> RenderableTy
         told = []
         for column in columns:
             asked = found.get(column, [])
-            answered = sum(bool(one.answered) for one in asked)
+            answered = sum(good(one) > 0 for one in asked)
             told.append(phrases.say("tries.line", answered=answered, asked=len(asked)) if asked else "")
         grid.add_row(who, function, *told)
     return Group(Text(phrases.say("tries.heading"), style="bold"), grid)
