@@ -3,6 +3,7 @@
 import json
 import stat
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ import pytest
 
 from ringback.cli import main
 from ringback.collect.importing import REASONS
-from ringback.store import schema
+from ringback.store import checking, schema
 from ringback.words import LANGUAGES, Language, load
 from tests.collect.records import line, telegram
 from tests.collect.test_ringback import CLOSING, measurement
@@ -126,6 +127,6 @@ def test_the_store_is_open_to_its_owner_alone(file: Path, tmp_path: Path) -> Non
 def test_every_reason_and_every_remedy_has_its_words(language: Language) -> None:
     phrases = load(language)
     wanted = [f"refused.{reason}" for reason in REASONS]
-    wanted += [f"store.remedy.{one}" for one in ("rebuild", "restore", "import", "delete", "list")]
-    wanted += [f"store.{fault}" for fault in ("missing", "damaged", "unlisted")]
+    wanted += [f"store.remedy.{one}" for one in get_args(checking.Remedy)]
+    wanted += [f"store.{fault}" for fault in get_args(checking.Fault)]
     assert [key for key in wanted if not phrases.has(key)] == []

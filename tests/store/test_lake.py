@@ -11,7 +11,7 @@ import pytest
 
 from ringback.collect.importing import Tally
 from ringback.errors import BadInput
-from ringback.store import Lake, Problem, Reading, check, intake, rebuild, schema
+from ringback.store import Lake, Reading, check, intake, rebuild, schema
 from tests.collect.records import line, telegram
 from tests.conftest import ROOT
 from tests.store.observations import START, seen
@@ -144,7 +144,7 @@ def test_each_loss_is_found_and_its_remedy_said(lake: Lake, tmp_path: Path, how:
         damage(lake, path, how)
     (lake.folder / "raw" / "stray").write_bytes(b"x")
     found = {one.path: (one.fault, one.remedy) for one in check(lake)}
-    assert found == {path: (how, remedy) for path, remedy in expected.items()} | {"raw/stray": ("unlisted", "delete")}
+    assert found == {path: (how, remedy) for path, remedy in expected.items()} | {"raw/stray": ("unlisted", "foreign")}
 
 
 def test_a_damaged_day_is_not_added_to_and_says_what_to_do(lake: Lake) -> None:
@@ -177,13 +177,25 @@ def test_a_lost_raw_file_stops_a_rebuild_before_anything_changes_and_comes_back_
     assert check(lake) == []
 
 
-@pytest.mark.parametrize("content", [b"{", b'{"schema": "ringback/lake/9"}', b'{"parts": 7}'])
-def test_a_list_that_can_not_be_read_is_bad_input_and_found(lake: Lake, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"{", ("damaged", "list")),
+        (b'{"schema": "ringback/lake/9", "parts": 7}', ("newer", "update")),
+        (b'{"parts": 7}', ("damaged", "list")),
+        (b"", ("damaged", "list")),
+        (b"\xff" * 9, ("damaged", "list")),
+        (b"[" * 100_000, ("damaged", "list")),
+    ],
+)
+def test_a_list_that_can_not_be_read_is_bad_input_and_found(
+    lake: Lake, content: bytes, problem: tuple[str, str]
+) -> None:
     lake.append([seen(1)])
     (lake.folder / "manifest.json").write_bytes(content)
     with pytest.raises(BadInput, match="manifest"):
         lake.manifest()
-    assert check(lake) == [Problem("damaged", "manifest.json", "list")]
+    assert [(one.fault, one.remedy, one.path) for one in check(lake)] == [(*problem, "manifest.json")]
 
 
 @pytest.mark.parametrize("path", ["../secret", "/etc/passwd"])
@@ -210,7 +222,7 @@ def test_an_interrupted_change_leaves_the_old_lake(lake: Lake, monkeypatch: pyte
         with pytest.raises(KeyboardInterrupt):
             lake.append([seen(2)])
     assert everything(lake) == [seen(1)]
-    assert [(one.fault, one.remedy) for one in check(lake)] == [("unlisted", "delete")]
+    assert [(one.fault, one.remedy) for one in check(lake)] == [("unlisted", "take")]
     assert len(lake.append([seen(2)]).kept) == 1
     assert check(lake) == []
 

@@ -35,4 +35,4 @@ def _read(engine: Any, files: Sequence[Path], name: str) -> Any:
 def _filled(table: Any) -> Any:
     wanted = ibis.schema(schema.COLUMNS)
     missing = {name: ibis.null(kind) for name, kind in wanted.items() if name not in table.columns}
-    return table.mutate(**missing).select(list(wanted)) if missing else table
+    return table if list(table.columns) == list(wanted) else table.mutate(**missing).select(list(wanted))

@@ -10,7 +10,8 @@ Adding is idempotent by an observation's id. An id covers the time, so that a da
 import io
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -24,8 +25,8 @@ import pyarrow.parquet as pq
 from ringback.collect.importing.files import DAMAGE
 from ringback.errors import BadInput
 from ringback.record import Observation
+from ringback.store import leftovers, schema
 from ringback.store import manifest as listing
-from ringback.store import schema
 from ringback.store.manifest import Manifest, Part, Raw
 
 BATCH = 50_000  # observations held in memory by `extend`
@@ -124,7 +125,8 @@ class Lake:
         """Joins the parts of each day that has at least so many; how many days. Nothing else changes.
 
         before: only days before it. alike: count and join only those of the same order of size, see `extend`. A crash
-        leaves the parts as they were; the list is written when all the joined ones are on the disk.
+        leaves the parts as they were; the list is written when all the joined ones are on the disk. What an earlier
+        crash left behind is cleared away, unless `alike`.
         """
         with listing.locked(self.folder):
             manifest = self.manifest()
@@ -142,16 +144,29 @@ class Lake:
                 self._write(manifest, day, rows, derived)
             if old:
                 self._swap(manifest, old)
+            if not alike:
+                self._sweep(manifest)
         return len({day for day, *_ in many})
+
+    def _sweep(self, manifest: Manifest) -> None:
+        """Away with what interrupted changes left and the lake has besides."""
+        for path in list(leftovers.unlisted(self.folder, manifest)):
+            if leftovers.kind(self.folder, manifest, path) == "left":
+                (self.folder / path).unlink(missing_ok=True)
 
     def rebuild(self, read: Reader) -> int:
         """Makes everything derived anew from the raw files; how many observations that are. Nothing raw is touched.
 
         What a collector added (`derived` false) is raw itself and stays, but for parts that are damaged: they are no
-        longer listed. Raises BadInput where a raw file is damaged, before anything changed.
+        longer listed. A list that is lost is derived too: it is made from the files that are whole (see `leftovers`),
+        and what the lake lacked of them is taken in. Raises BadInput where a listed raw file is damaged, before
+        anything changed.
         """
         with listing.locked(self.folder):
-            manifest = self.manifest()
+            manifest = self._manifest_or_none() or Manifest()
+            for path in leftovers.unlisted(self.folder, manifest):
+                if (found := leftovers.raw(self.folder, path)) is not None:
+                    manifest.raw[path] = found
             for path, raw in manifest.raw.items():
                 if fault := _faulty(self.folder / path, raw.sha256):
                     raise BadInput(f"{fault}; import {raw.name} again", path)
@@ -165,8 +180,34 @@ class Lake:
             for path, raw in sorted(manifest.raw.items()):
                 for batch in _batches(read(raw.kind, self.folder / path)):
                     made += len(self._add(manifest, batch, True)[0])
+            old += self._taken_in(manifest, set(old))
             self._swap(manifest, old)
         return made
+
+    def _manifest_or_none(self) -> Manifest | None:
+        """None where it is lost; a damaged one is kept aside."""
+        try:
+            return self.manifest()
+        except listing.Lost:
+            with suppress(FileNotFoundError):
+                (self.folder / listing.NAME).replace(self.folder / f"{listing.NAME}.damaged")
+            return None
+
+    def _taken_in(self, manifest: Manifest, old: Container[str]) -> list[str]:
+        """Lists what unlisted parts hold and the lake lacks; those of them that nobody needs any more."""
+        done = []
+        for path in list(leftovers.unlisted(self.folder, manifest)):
+            rows = None if path in old else leftovers.part(self.folder, path)
+            if rows is None:
+                continue
+            lacking = leftovers.missing(self.folder, manifest, path, rows)
+            if lacking.num_rows == rows.num_rows:
+                manifest.parts[path] = leftovers.as_listed(self.folder, path, rows)
+                continue
+            done.append(path)
+            if lacking.num_rows:
+                self._write(manifest, leftovers.day_of(path), lacking, False)
+        return done
 
     def _add(self, manifest: Manifest, observations: Iterable[Observation], derived: bool) -> tuple[list[str], int]:
         days: dict[str, list[Observation]] = defaultdict(list)

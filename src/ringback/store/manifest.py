@@ -47,21 +47,50 @@ class Manifest(msgspec.Struct):
     raw: dict[str, Raw] = {}
 
 
+class Lost(BadInput):
+    """The list is damaged, or missing though there are parts. `Lake.rebuild` makes it again."""
+
+
+class Newer(BadInput):
+    """The lake is of another program's schema."""
+
+
 def load(folder: Path) -> Manifest:
-    """Raises BadInput where the list is damaged or of a newer program; an absent one is an empty lake's."""
+    """Raises Lost, Newer, or BadInput where it can't be had; an absent one is an empty lake's."""
     file = folder / NAME
     try:
-        found = msgspec.json.decode(file.read_bytes(), type=Manifest)
+        content = file.read_bytes()
     except FileNotFoundError:
-        return Manifest()
-    except (OSError, ValueError) as error:
-        raise BadInput(f"the list of the lake's files can't be read: {error}", str(file)) from error
-    if found.schema != SCHEMA:
-        raise BadInput(f"the lake is of schema {found.schema[:60]!r}, this program knows {SCHEMA!r}", str(file))
+        if empty(folder):
+            return Manifest()
+        what = "the list of the lake's files is missing; `ringback store rebuild` makes it again"
+        raise Lost(what, str(file)) from None
+    except OSError as error:
+        raise BadInput(f"the list of the lake's files can't be read: {error.strerror}", str(file)) from error
+    try:
+        schema = msgspec.json.decode(content, type=_Told).schema
+        found = msgspec.json.decode(content, type=Manifest) if schema == SCHEMA else None
+    except (ValueError, RecursionError) as error:
+        what = f"the list of the lake's files is damaged ({error}); `ringback store rebuild` makes it again"
+        raise Lost(what, str(file)) from error
+    if found is None:
+        raise Newer(f"the lake is of schema {schema[:60]!r}, this program knows {SCHEMA!r}: update it", str(file))
     for path in (*found.parts, *found.raw):
         if path.startswith("/") or ".." in Path(path).parts:
             raise BadInput(f"lists a file outside the lake: {path[:120]!r}", str(file))
     return found
+
+
+class _Told(msgspec.Struct):
+    schema: str = SCHEMA
+
+
+def empty(folder: Path) -> bool:
+    """Has it no part, listed or not? Raises BadInput where one may not look."""
+    try:
+        return next(iter(sorted((folder / "observations").glob("*/*.parquet"))), None) is None
+    except OSError as error:
+        raise BadInput(f"can't be read: {error.strerror}", str(folder)) from error
 
 
 def save(folder: Path, manifest: Manifest) -> None:
@@ -116,6 +145,8 @@ def locked(folder: Path) -> Iterator[None]:
         ) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
+        if not (folder / NAME).exists() and empty(folder):
+            save(folder, Manifest())  # from here on a list that is missing is lost
         yield
     finally:
         os.close(handle)
