@@ -8,15 +8,17 @@ import msgspec
 
 from ringback.lab.rules import Scenario
 from ringback.lab.run import run_sim
-from ringback.record import Measurement
+from ringback.record import Measurement, Verdict
 from tests.proof.keeping import kept
 
+NUMBERS = ("after_packets", "after_bytes", "rate_kbps", "loss", "delay_ms")
 SILENT = ("whitelist", "offline")
 """States in which `insufficient` is as right as `impaired` (docs: contracts, "Truth")."""
 
 
 class Told(msgspec.Struct, frozen=True):
-    """status, mechanism, trigger: (said, true). state: the network's, as the session closed."""
+    """status, mechanism, trigger: (said, true). state: the network's, as the session closed. inside: by each number
+    that is true, whether the one that was said has an interval that holds it."""
 
     where: str
     seed: int
@@ -30,6 +32,7 @@ class Told(msgspec.Struct, frozen=True):
     e_working: float | None = None
     basis: str | None = None
     reason: str | None = None
+    inside: dict[str, bool] = {}
 
     @property
     def right(self) -> bool:
@@ -87,7 +90,13 @@ def _told(name: str, seed: int, m: Measurement, state: str) -> Told:
         e_working=verdict.e_working,
         basis=verdict.basis,
         reason=verdict.reason,
+        inside={name: _holds(verdict, name, true) for name in NUMBERS if (true := getattr(truth, name)) is not None},
     )
+
+
+def _holds(verdict: Verdict, name: str, true: float) -> bool:
+    interval = getattr(verdict, f"{name}_interval")
+    return interval is not None and interval[0] <= true <= interval[1]
 
 
 def confusion(told: Iterable[Told]) -> dict[str, Counter[str]]:
