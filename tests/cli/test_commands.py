@@ -1,5 +1,6 @@
 """Every command and option is documented, the reference is the code's, and what has not been built is not there."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from cyclopts import App
 from ringback.cli import main
 from ringback.cli.application import build
 from ringback.cli.reference import reference
+from ringback.errors import BadInput, Unavailable
 from tests.conftest import ROOT
 
 
@@ -75,3 +77,27 @@ def test_the_installed_program_tells_its_version() -> None:
     program = [sys.executable, "-c", "import sys; from ringback.cli import main; sys.exit(main(['--version']))"]
     done = subprocess.run(program, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "0.1.0")
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "says"),
+    [
+        ([Unavailable("no port", "give another")], 1, "ringback: no port (give another)"),
+        ([OSError("odd"), BadInput("is odd", "--x")], 2, "ringback: --x: is odd"),
+        ([asyncio.CancelledError(), ExceptionGroup("", [ValueError("deep")])], 1, "ringback: ValueError: deep"),
+        ([KeyboardInterrupt()], 130, ""),
+    ],
+)
+def test_what_ended_tasks_side_by_side_is_said_as_if_it_had_ended_one(
+    raised: list[BaseException],
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def build() -> None:
+        raise BaseExceptionGroup("unhandled errors in a TaskGroup", raised)
+
+    monkeypatch.setattr("ringback.cli.application.build", build)
+    assert main([]) == code
+    assert capsys.readouterr().err.strip() == says

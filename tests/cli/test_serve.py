@@ -1,8 +1,11 @@
 """The partner as a program of its own, and a check towards it over the loopback interface."""
 
+import ipaddress
 import json
 import os
 import signal
+import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ringback.cli import checking, main, targets
+from ringback.cli.serve import data_of
 from ringback.net import resolver
 from tests.cli.contract import hold_to_the_contract
 from tests.cli.test_lab import SMALL
@@ -119,6 +123,56 @@ def test_the_demo_says_where_its_partner_is_and_how_to_stop_it(tmp_path: Path) -
             break
     assert any("http://127.0.0.1:" in line for line in lines)
     assert ended(process) == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "code", "says"),
+    [
+        ("127.0.0.1", "99999", 2, "--port 99999: is a port, 1 to 65535"),
+        ("127.0.0.1", "-1", 2, "--port -1: is a port"),
+        ("300.1.1.1", "8443", 2, "--host 300.1.1.1: is no address of this machine"),
+        ("192.0.2.7", "8443", 2, "--host 192.0.2.7: is no address of this machine"),
+        ("127.0.0.1", "TAKEN", 1, "(give another --port)"),
+    ],
+)
+def test_an_address_that_can_not_be_had_is_refused_in_one_line(
+    host: str,
+    port: str,
+    code: int,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", numbers_alone)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        wanted = str(taken.getsockname()[1]) if port == "TAKEN" else port
+        assert main(["serve", "--host", host, f"--port={wanted}", "--data", str(tmp_path / "peer")]) == code
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert says in told.err
+    assert told.err.count("\n") == 1
+
+
+def numbers_alone(host: str, port: object, *args: object, **kwargs: object) -> list[tuple[object, ...]]:
+    """No resolver is asked."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from None
+    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (str(address), int(str(port or 0))))]
+
+
+@pytest.mark.slow
+def test_the_data_folder_is_the_owners_alone_and_a_folder_of_others_is_left_as_it_is(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stat.S_IMODE((tmp_path / "peer").stat().st_mode) == 0o700
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    assert data_of(shared) == shared
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
+    assert f"chmod go= {shared}" in capsys.readouterr().err
 
 
 def test_serve_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

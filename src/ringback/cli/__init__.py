@@ -18,23 +18,28 @@ def main(tokens: Sequence[str] | None = None) -> int:
 
     try:
         done = build()(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-    except CycloptsError as error:
-        return _fault(error, Exit.USAGE)
-    except BadInput as error:
-        return _fault(error, Exit.USAGE)
-    except RingbackError as error:
-        return _fault(error, Exit.FAULT)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away; nothing more can be said there
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.FAULT
-    except Exception as error:
-        return _fault(error, Exit.FAULT)
+    except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
+        cause = _cause(error)
+        if isinstance(cause, KeyboardInterrupt):
+            return INTERRUPTED
+        if isinstance(cause, BrokenPipeError):  # the reader of our output went away; nothing more can be said there
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return Exit.FAULT
+        return _fault(cause, Exit.USAGE if isinstance(cause, (CycloptsError, BadInput)) else Exit.FAULT)
     return int(done) if isinstance(done, int) else Exit.VERDICT
 
 
-def _fault(error: Exception, code: Exit) -> int:
+def _cause(error: BaseException) -> BaseException:
+    """Of what tasks side by side ended with the one that says most: bad input, what else was raised on purpose, any
+    fault, and only then that somebody stopped it."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    kinds = (BadInput, RingbackError, Exception, BaseException)
+    leaves = [_cause(each) for each in error.exceptions]
+    return min(leaves, key=lambda leaf: next(i for i, kind in enumerate(kinds) if isinstance(leaf, kind)))
+
+
+def _fault(error: BaseException, code: Exit) -> int:
     """One line for people; where it arose only on request."""
     if os.environ.get("RINGBACK_DEBUG") == "1":
         import traceback

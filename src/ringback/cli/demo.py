@@ -15,8 +15,8 @@ from rich.text import Text
 
 from ringback.cli import speech
 from ringback.cli.exits import Exit
-from ringback.cli.folders import data_folder
 from ringback.cli.progress import progress
+from ringback.cli.serve import data_of
 from ringback.errors import BadInput, Unavailable
 from ringback.record import Measurement, NetworkRecord, Truth, Verdict
 from ringback.words import Language, Phrases, cell, load
@@ -66,7 +66,7 @@ def demo(
     if weeks or (country is None and not once):
         _observatory(NATION if country is None else str(country), data, language, once)
     elif not once:
-        asyncio.run(_partner(data if data is not None else data_folder(), language))
+        asyncio.run(_partner(data_of(data), language))
     return Exit.VERDICT
 
 
@@ -170,6 +170,7 @@ def _observatory(country: str, data: Path | None, language: Language, once: bool
     from ringback.lab.nation import load as load_nation
 
     phrases, nation = load(language), load_nation(country)
+    data_of(data)
     folder = country_run.folder_of(data, nation)
     failed: list[Exception] = []
 

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ringback.cli.exits import Exit
-from ringback.cli.folders import data_folder, lake_folder
-from ringback.errors import Unavailable
+from ringback.cli.folders import data_folder, lake_folder, make_private
+from ringback.errors import BadInput, Unavailable
+
+OTHERS = 0o077
 
 
 def serve(
@@ -38,8 +40,32 @@ def serve(
         print(url, flush=True)
         print("Ctrl-C stops it.", file=sys.stderr)
 
-    asyncio.run(serving(data if data is not None else data_folder(), host, port, ready, networks or ()))
+    check_address(host, port)
+    asyncio.run(serving(data_of(data), host, port, ready, networks or ()))
     return Exit.VERDICT
+
+
+def check_address(host: str, port: int) -> None:
+    """Raises BadInput for what can't be listened on because it is no port, or no address of this machine."""
+    if not 0 <= port < 65536:
+        raise BadInput("is a port, 1 to 65535, or 0 for any that is free", f"--port {port}")
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no name of a host"
+        raise BadInput(f"is no address of this machine: {why}", f"--host {host}") from error
+
+
+def data_of(named: Path | None) -> Path:
+    """The data folder: the user's own, or the one named. Where it is new nobody else can read it; the modes of one that
+    somebody else made are theirs, and a line says what others can see. Raises Unavailable where it can't be made."""
+    if named is None or not named.exists():
+        return make_private(data_folder() if named is None else named)
+    if named.is_dir() and named.stat().st_mode & OTHERS:
+        print(f"others can look into {named}: chmod go= {named}", file=sys.stderr)
+    return named
 
 
 async def serving(

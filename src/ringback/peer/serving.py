@@ -119,7 +119,8 @@ def _free(host: str, port: int) -> int:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             return int(probe.getsockname()[1])
     except OSError as error:
-        raise Unavailable(f"can't listen on {host}, port {port}: {error.strerror}", "give another --port") from error
+        why = os.strerror(error.errno) if error.errno else error.strerror  # without the address again
+        raise Unavailable(f"can't listen on {host}, port {port}: {why}", "give another --port") from error
 
 
 @contextlib.asynccontextmanager
