@@ -1,14 +1,12 @@
 """What is said to hosts that run no script of ours, and how their answers are read."""
 
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.errors import BadInput
 from ringback.flow import tries
-from ringback.wire import Malformed, dns, mtproto, noise, stun, telegram, tls
+from ringback.wire import dns, noise, stun, telegram, tls
 from tests.flow.specs import KNOWN, SEED
 
 
@@ -62,41 +60,6 @@ def test_an_answer_to_an_opening_is_a_handshake_or_an_alert() -> None:
     assert not tries.is_opening_answer("noise", b"<html>")
     assert tries.is_opening_answer("obfuscated", b"\x9c")
     assert not tries.is_opening_answer("obfuscated", b"")
-
-
-def test_an_opening_or_answer_that_was_changed_on_the_way_is_told_from_an_answer() -> None:
-    opening = tries.opening("signal", "text", "tls", "storage.signal.org", SEED)
-    asked = tls.decode_hello(opening)
-    assert isinstance(asked, tls.Hello)
-    answer = tls.server_hello(asked, bytes(32), bytes(32))
-    assert tries.answers_opening("tls", opening, answer) is True
-    assert {tries.answers_opening("tls", opening, answer[:n]) for n in range(len(answer))} == {None}
-    other = tls.server_hello(dataclasses.replace(asked, session=bytes(32)), bytes(32), bytes(32))
-    assert tries.answers_opening("tls", opening, other) is False
-    old = tls.encode_hello(tls.Hello(tls.SERVER_HELLO, bytes(32), b"own", (0xC02F,), ()))
-    assert tries.answers_opening("tls", opening, old) is True, "TLS 1.2 has sessions of the server's own"
-    assert tries.answers_opening("tls", opening, tls.encode_alert(tls.Alert(2, 112))) is True, "no such name, but read"
-    assert tries.answers_opening("tls", opening, tls.encode_alert(tls.Alert(2, 50))) is False, "could not be decoded"
-    assert tries.answers_opening("tls", opening, b"HTTP/1.1 400 Bad Request") is False
-
-
-def test_telegrams_answer_must_have_the_nonce_that_was_asked() -> None:
-    opening = tries.opening("telegram", "text", "obfuscated", "", SEED)
-    start = mtproto.parse_opening(opening[:64])
-    assert isinstance(start, mtproto.Opening)
-    plain = mtproto.Obfuscation(start, client=False).open(opening[64:])
-    frame = mtproto.unframe(start.tag, plain)
-    assert not isinstance(frame, Malformed)
-    asked = mtproto.decode(frame[0])
-    assert isinstance(asked, mtproto.ReqPq)
-
-    def answer(nonce: bytes) -> bytes:
-        said = mtproto.ResPq(1 << 32 | 1, nonce, bytes(16), bytes(8), (1, 2, 3))
-        return mtproto.Obfuscation(start, client=False).seal(mtproto.frame(start.tag, mtproto.encode(said)))
-
-    assert tries.answers_opening("obfuscated", opening, answer(asked.nonce)) is True
-    assert tries.answers_opening("obfuscated", opening, answer(bytes(16))) is False
-    assert tries.answers_opening("obfuscated", opening, answer(asked.nonce)[:20]) is None
 
 
 def test_a_lookup_reads_address_refusal_and_strangers() -> None:

@@ -99,7 +99,6 @@ def test_an_icmp_error_is_named() -> None:
         ("connection_reset", "reset"),
         ("connection_refused", "reset"),
         ("host_unreachable", "icmp"),
-        ("ssl_failed_handshake", "corrupt"),
         ("generic_timeout_error", "drop"),
     ],
 )

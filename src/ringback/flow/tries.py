@@ -6,13 +6,8 @@ from ringback.errors import BadInput
 from ringback.flow import chat_stream, tls_stream
 from ringback.flow.keystream import Keystream
 from ringback.record import Arm, ExchangeSpec
-from ringback.wire import Malformed, dns, mtproto, stun, telegram, tls
+from ringback.wire import Malformed, dns, stun, telegram
 from ringback.wire.stun_attributes import Endpoint, build
-
-NOT_READ = (10, 20, 22, 47, 50, 51)
-"""Alerts on a message that can't be read: unexpected message, bad record, overflow, illegal parameter, decode and
-decrypt error (RFC 8446 section 6). Others are about what was read."""
-SERVERS_WORD = 16  # bytes up to which a frame of Telegram's is a transport error and no message
 
 _PINGS = {"whatsapp": stun.TYPES["whatsapp-ping"]}  # the others' relays answer STUN's Binding
 
@@ -81,43 +76,6 @@ def is_opening_answer(form: str, data: bytes) -> bool:
     if form == "noise":
         return len(data) >= 4 and data[0] == 0 and int.from_bytes(data[:3], "big") >= 1
     return len(data) >= 1
-
-
-def answers_opening(form: str, opening: bytes, data: bytes) -> bool | None:
-    """Whether a server's first bytes answer this very opening. None while more could tell; False where they show that
-    it, or they, were changed on the way: the alert of a server that could not read it, another session than ours in
-    a TLS 1.3 ServerHello (RFC 8446 section 4.1.3), another nonce in Telegram's answer. Noise has nothing to compare.
-    """
-    if form == "tls":
-        return _answers_hello(opening, data)
-    if form == "obfuscated":
-        return _answers_request(opening, data)
-    return True if is_opening_answer(form, data) else None
-
-
-def _answers_hello(opening: bytes, data: bytes) -> bool | None:
-    alert = tls.decode_alert(data)
-    if isinstance(alert, tls.Alert):
-        return alert.description not in NOT_READ
-    asked, hello = tls.decode_hello(opening), tls.decode_hello(data)
-    if isinstance(asked, Malformed) or isinstance(hello, Malformed):
-        return None if isinstance(hello, Malformed) and hello.reason == "truncated" else False
-    return hello.kind == tls.SERVER_HELLO and (hello.session == asked.session or tls.TLS13 not in hello.versions)
-
-
-def _answers_request(opening: bytes, data: bytes) -> bool | None:
-    start = mtproto.parse_opening(opening[: mtproto.OPENING_LENGTH])
-    if isinstance(start, Malformed):
-        return None
-    said = mtproto.Obfuscation(start, client=False).open(opening[mtproto.OPENING_LENGTH :])
-    asked = mtproto.unframe(start.tag, said)
-    frame = mtproto.unframe(start.tag, mtproto.Obfuscation(start, client=True).open(data))
-    if isinstance(asked, Malformed) or isinstance(frame, Malformed):
-        return None
-    request, answer = mtproto.decode(asked[0]), mtproto.decode(frame[0])
-    if not isinstance(request, mtproto.ReqPq) or len(frame[0]) <= SERVERS_WORD:
-        return True
-    return isinstance(answer, mtproto.ResPq) and answer.nonce == request.nonce
 
 
 def dns_query(name: str, seed: bytes, n: int = 0) -> bytes:

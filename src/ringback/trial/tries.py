@@ -15,7 +15,6 @@ from ringback.trial.control import TrySpec
 from ringback.trial.seam import Close, Command, Connected, Delivered, Ended, Event, Open, Received, Refused, Send, Sent
 from ringback.trial.seam import Write as WriteStream
 
-CHANGED = "ssl_failed_handshake"  # OONI's word; here for any opening or answer that was changed on the way
 SPACING = 0.05  # seconds between starts
 PING_EVERY = 0.1  # seconds
 PATIENCE = 4.0  # seconds that an answer may take; a SYN is retried at 1 and 3 s within it
@@ -200,12 +199,9 @@ class TryRun:
         elif isinstance(event, Delivered):
             self.bytes += len(event.data) + 40
             one.received += event.data
-            answers = bytes_of.answers_opening(one.spec.form, one.requests[0], bytes(one.received))
-            if answers is False:
-                one.failure = CHANGED
-            elif answers:
+            if bytes_of.is_opening_answer(one.spec.form, one.received):
                 one.answered.add(0)
-            return () if answers is None else self._end(one)
+                return self._end(one)
         elif isinstance(event, Ended):
             one.failure = event.failure or "eof_error"
             return self._end(one)

@@ -126,7 +126,6 @@ def finding(here: Sequence[Try]) -> Finding:
 _FAILURES: tuple[tuple[Mechanism, tuple[str, ...]], ...] = (
     ("icmp", ("host_unreachable", "network_unreachable")),
     ("reset", ("connection_reset", "connection_refused")),  # a stream that is refused got a reset to its SYN
-    ("corrupt", ("ssl_failed_handshake",)),
     ("dns", ("dns_nxdomain_error", "dns_foreign_answer", "dns_server_failure", "dns_no_answer")),
 )
 
