@@ -7,6 +7,7 @@ import pytest
 
 from ringback.cli import main
 from ringback.cli.exits import Exit
+from tests.evidence import march
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -39,3 +40,23 @@ def test_kenya_from_the_file_to_the_event(realdata: Path, tmp_path: Path, capsys
     assert told == {(33771, "event"), (37061, "event"), (12455, "event"), (36926, "suspicion")}
     assert main(["prevalence", "--by", "asn,function", "--json", "--data", str(tmp_path)]) == Exit.VERDICT
     assert {"asn", "function", "restricted", "interval", "n", "participants"} <= lines(capsys)[0].keys()
+
+
+@pytest.mark.realdata
+def test_march_2021_from_the_files_to_shares_and_the_network_that_changes(
+    realdata: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = [str(file) for file in sorted((realdata / march.FOLDER).glob("*.csv"))]
+    assert main(["import", "throttling-csv", *sources, "--data", str(tmp_path)]) == Exit.VERDICT
+    capsys.readouterr()
+    assert main(["events", "--json", "--data", str(tmp_path)]) == Exit.VERDICT
+    told = lines(capsys)
+    assert {row["asn"] for row in told} >= set(march.SHARES)
+    assert not {row["asn"] for row in told} & set(march.CLEAR)
+    assert all(row["under_way_at_start"] and row["onset"] is None for row in told)
+    assert [(row["asn"], str(row["end"])[:10]) for row in told if row["end"]] == [(march.CHANGES, "2021-03-13")]
+    assert main(["prevalence", "--by", "asn", "--json", "--data", str(tmp_path)]) == Exit.VERDICT
+    tests = {row["asn"]: row["of_tests"] for row in lines(capsys)}
+    for asn, known in march.SHARES.items():
+        low, high = tests[asn]["interval"]  # type: ignore[index]
+        assert low - 0.005 <= known <= high + 0.005  # given to two digits

@@ -8,7 +8,7 @@ import pytest
 from ringback.errors import BadInput
 from ringback.evidence.cells import Count, Key
 from ringback.evidence.claims import Claim, Condition, Verdicts, answer, claims, timeline
-from ringback.evidence.contrasts import between, preference_gap
+from ringback.evidence.contrasts import between, each_against_the_rest, preference_gap
 from ringback.evidence.prevalence import prevalence
 
 NOON = 1_755_086_400.0  # 13 August 2025, 12:00 UTC
@@ -135,6 +135,19 @@ def test_a_region_is_compared_with_another() -> None:
     assert found.value == pytest.approx(0.7, abs=0.15)
     assert not between(posteriors[:2], posteriors[2:4], rng).settled
     assert between([], posteriors, rng).value is None
+
+
+def test_each_region_is_compared_with_all_others_and_judged_for_all_together() -> None:
+    cells = prevalence([Count(i, tuple((float(j < (16 if i < 4 else 2)), 1.0) for j in range(20))) for i in range(8)])
+    each = [cell.posterior for cell in cells if cell.posterior is not None]
+    groups = {"a": each[:2], "b": each[2:4], "c": each[4:6], "d": each[6:]}
+    found = each_against_the_rest(groups, np.random.default_rng(1))
+    alone = between(groups["a"], each[2:], np.random.default_rng(1))
+    assert found["a"].value == pytest.approx(alone.value, abs=0.01)
+    assert (found["a"].interval or (1,))[0] < (alone.interval or (0,))[0]  # wider: four are judged
+    assert [found[name].settled for name in "abcd"] == [True, True, True, True]
+    assert [(found[name].value or 0) > 0 for name in "abcd"] == [True, True, False, False]
+    assert each_against_the_rest({"a": each}, np.random.default_rng(1)) == {}
 
 
 def test_the_preference_gap_is_withheld_while_the_comparators_wire_is_unverified() -> None:

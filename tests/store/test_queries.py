@@ -107,6 +107,31 @@ def test_a_series_is_one_networks_direct_path_in_order(reading: Reading) -> None
     assert points[0].time.tzinfo is not None
 
 
+def test_every_series_is_all_of_them_in_one_answer(reading: Reading) -> None:
+    found = reading.every_series(Selection(app=["whatsapp"]))
+    assert set(found) == {("whatsapp", "text", 64500), ("whatsapp", "voice", 64500)}
+    assert found["whatsapp", "voice", 64500] == reading.series("whatsapp", "voice", 64500)
+
+
+def test_who_got_around_it_is_who_was_restricted_and_tried_on_the_same_day(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    cut = {"status": "restricted", "failed": 1}
+    lake.append(
+        [
+            *(seen(n, pseudonym=who, **cut) for n, who in enumerate("abcd")),
+            seen(4, pseudonym="a", path="vpn"),
+            seen(5, pseudonym="b", path="wireguard", **cut),
+            seen(6, pseudonym="c", path="vpn", hours=24),  # another day
+            seen(7, pseudonym="d", path="vpn", status="insufficient"),
+            seen(8, pseudonym="e", **cut, bypassed_by=["vpn"]),
+            seen(9, pseudonym="f", path="vpn"),  # was never restricted
+        ]
+    )
+    asked = Selection(app=["whatsapp"], function=["voice"])
+    assert Reading(lake).bypassed(asked) == [(64500, "a", True), (64500, "b", False), (64500, "e", True)]
+    assert Reading(lake).bypassed(Selection(app=["telegram"])) == []
+
+
 def test_networks_name_every_series(reading: Reading) -> None:
     assert reading.networks() == [
         ("telegram", "voice", 64501, 1),
@@ -253,6 +278,8 @@ def test_another_engine_answers_the_same(reading: Reading, spark: Any) -> None:
         lambda t: queries.selected(t, Selection(country=["RU"], since=date(2025, 8, 14))).select("id"),
         lambda t: queries.series(t, "whatsapp", "voice", 64500).drop("time"),  # engines name the same zone differently
         queries.networks,
+        queries.bypassed,
+        lambda t: queries.every_series(t).drop("time"),
         lambda t: queries.throttled(t).select("id", "throttled"),
     ]
     for question in questions:

@@ -6,7 +6,7 @@ from ringback import __version__
 from ringback.cli.check import check
 from ringback.cli.demo import demo
 from ringback.cli.doctor import doctor
-from ringback.cli.evidence import claims, events, prevalence
+from ringback.cli.evidence import claims, contrasts, events, prevalence
 from ringback.cli.exporting import export
 from ringback.cli.importing import import_files
 from ringback.cli.lab import lab
@@ -34,7 +34,8 @@ def build() -> App:
         default_parameter=SWITCHES,
         suppress_keyboard_interrupt=False,
     )
-    for command in (check, serve, demo, lab, trace, export, store, events, prevalence, claims, publish, doctor):
+    measuring, observing = (check, serve, demo, lab, trace), (store, events, prevalence, contrasts, claims, publish)
+    for command in (*measuring, export, *observing, doctor):
         app.command(command)
     app.command(import_files, name="import")
     return app

@@ -1,7 +1,7 @@
 """`ringback events`, `prevalence` and `claims`: what the measurements in the store say together."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +103,10 @@ def _event(event: "Event") -> dict[str, object]:
 def prevalence(*, by: str = BY, data: Path | None = None, json: bool = False, lang: Language | None = None) -> Exit:
     """How much of each cell is restricted, with a 95 % interval. Cells without a decided verdict have none.
 
+    Restricted is the share of sources (participants, probes, nets), each counting once however often it measured, with
+    the verdicts' own errors taken out, and leaning on like cells; of tests is the plain share of restricted
+    measurements, of this cell alone, its interval clustered by source.
+
     Parameters
     ----------
     by
@@ -110,27 +114,32 @@ def prevalence(*, by: str = BY, data: Path | None = None, json: bool = False, la
     data
         The data folder. Default: the user's.
     json
-        One cell a line on standard output: its keys, restricted, interval, n, participants.
+        One cell a line on standard output: its keys, restricted, interval, n, participants, of_tests (share, interval).
     lang
         Language of the words. Default: from the environment.
     """
     with observatory():
         from ringback.evidence import observed
         from ringback.evidence.prevalence import prevalence as estimated
+        from ringback.evidence.shares import share_of
         from ringback.store import Lake, Reading
 
     phrases = load(speech.language(lang))
     keys = [name.strip() for name in by.split(",") if name.strip()]
-    cells = estimated(observed.counts(Reading(Lake(lake_folder(data))).cells(keys, clustered=True)))
+    counted = observed.counts(Reading(Lake(lake_folder(data))).cells(keys, clustered=True))
+    cells = estimated(counted)
     rows = []
     with speech.Records(json, None) as records:
-        for cell in cells:
+        for cell, count in zip(cells, counted, strict=True):
             named = {str(name): value for name, value in cell.key} if isinstance(cell.key, tuple) else {}
-            told = {"restricted": cell.restricted, "interval": cell.interval, "n": cell.n}
+            plain = share_of(count.clusters) if count.usable else None
+            tests = {"share": plain.value, "interval": plain.interval} if plain else None
+            told = {"restricted": cell.restricted, "interval": cell.interval, "n": cell.n, "of_tests": tests}
             records.write(named | told | {"participants": cell.participants, "insufficient": cell.insufficient})
             where = " ".join("-" if value is None else str(value) for value in named.values())
-            rows.append((where, *_numbers(cell.restricted, cell.interval, phrases), str(cell.n)))
-    _print(("cell", "restricted", "interval", "n"), rows, json, phrases)
+            simple = _numbers(plain.value, plain.interval, phrases) if plain else ("-", "-")
+            rows.append((where, *_numbers(cell.restricted, cell.interval, phrases), *simple, str(cell.n)))
+    _print(("cell", "restricted", "interval", "of_tests", "interval", "n"), rows, json, phrases)
     return Exit.VERDICT if any(cell.restricted is not None for cell in cells) else Exit.INSUFFICIENT
 
 
@@ -138,6 +147,64 @@ def _numbers(value: float | None, interval: tuple[float, float] | None, phrases:
     if value is None or interval is None:
         return "-", "-"
     return phrases.number(value, 2), f"{phrases.number(interval[0], 2)} - {phrases.number(interval[1], 2)}"
+
+
+def contrasts(
+    *,
+    app: str = "whatsapp",
+    function: str = "voice",
+    since: date | None = None,
+    until: date | None = None,
+    data: Path | None = None,
+    json: bool = False,
+    lang: Language | None = None,
+) -> Exit:
+    """Each region beside all others, the app of the state's choice beside this one, and for whom a VPN worked.
+
+    Regions: mean restricted share of its networks minus that of all others, the intervals holding for all regions
+    together. The gap to Max is withheld while Max's wire is not verified. Ends with 3 where nothing can be told.
+
+    Parameters
+    ----------
+    app
+        The app.
+    function
+        text, media or voice.
+    since
+        The first UTC day that counts. Default: the first that has data.
+    until
+        The last one. Default: the last.
+    data
+        The data folder. Default: the user's.
+    json
+        One object on standard output: regions, preference, bypass.
+    lang
+        Language of the words. Default: from the environment.
+    """
+    with observatory():
+        from ringback.store import Lake, Reading, Selection
+        from ringback.view.contrasts import contrasts as folded
+
+    phrases = load(speech.language(lang))
+    days = Selection(since=since, until=until)
+    found = folded(Reading(Lake(lake_folder(data))), days, app, function)
+    with speech.Records(json, None) as records:
+        records.write(found)
+
+    def withheld(why: str | None) -> str:
+        return phrases.say(f"evidence.withheld.{why}") if why else ""
+
+    rows = [(one.region, *_numbers(one.difference, one.interval, phrases), "") for one in found.regions]
+    for gap in found.preference:
+        name = phrases.say("evidence.gap", app=gap.app, preferred=gap.preferred)
+        rows.append((name, *_numbers(gap.difference, gap.interval, phrases), withheld(gap.withheld)))
+    numbers = _numbers(found.bypass.worked, found.bypass.interval, phrases)
+    rows.append((phrases.say("evidence.bypass"), *numbers, withheld(found.bypass.withheld)))
+    _print(("cell", "difference", "interval", "note"), rows, json, phrases)
+    told = (
+        found.regions or found.bypass.worked is not None or any(gap.difference is not None for gap in found.preference)
+    )
+    return Exit.VERDICT if told else Exit.INSUFFICIENT
 
 
 def claims(*, data: Path | None = None, json: bool = False, lang: Language | None = None) -> Exit:

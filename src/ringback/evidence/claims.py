@@ -17,7 +17,7 @@ from ringback.errors import BadInput
 from ringback.evidence.cells import DAY, Count, Key
 from ringback.evidence.contrasts import between, mean_share
 from ringback.evidence.events import Event
-from ringback.evidence.prevalence import Posterior, prevalence
+from ringback.evidence.prevalence import LEVEL, Posterior, prevalence
 from ringback.evidence.shares import share
 
 Answer = Literal["supported", "contradicted", "untested"]
@@ -236,20 +236,18 @@ def answer(
 ) -> Answered:
     """What the data say of a claim. watched: networks whose events would have been seen.
 
-    Supported when every condition is, contradicted when one is; each interval is widened for the number of conditions,
-    so that the whole errs at most 5 % of the time.
+    Supported when every condition is, each on its 95 % interval: all have to err for the whole to (an
+    intersection-union test; Berger 1982). Contradicted when one is, on an interval widened for their number.
     """
     if claim.not_measurable is not None:
         return Answered(claim.id, "untested", None, None, 0, f"not measurable by probes: {claim.not_measurable}", ())
     start = datetime(claim.date.year, claim.date.month, claim.date.day, tzinfo=UTC).timestamp()
     span = (start, start + claim.days * DAY)
-    level = 1 - 0.05 / len(claim.conditions)
     within = [one for one in verdicts if span[0] <= one.at < span[1] and one.key.path == "direct"]
-    found = []
-    for condition in claim.conditions:
+
+    def weighed(condition: Condition, level: float) -> Found:
         if condition.kind == "event":
-            found.append(_event_share(watched, seen, condition, span, level))
-            continue
+            return _event_share(watched, seen, condition, span, level)
         own = [one for one in within if (one.key.app, one.key.function) == (condition.app, condition.function)]
         if condition.where is not None:
             hit = {
@@ -259,7 +257,13 @@ def answer(
             }
             own = [one for one in own if (one.key.asn, one.key.region) in hit]
         judge = _share if condition.kind in ("share", "contrast") else _among_restricted
-        found.append(judge(own, condition, level))
+        return judge(own, condition, level)
+
+    found = []
+    for condition in claim.conditions:
+        told = weighed(condition, LEVEL)
+        refuted = told.answer == "contradicted"
+        found.append(weighed(condition, 1 - (1 - LEVEL) / len(claim.conditions)) if refuted else told)
     answers = [one.answer for one in found]
     if "contradicted" in answers:
         deciding = found[answers.index("contradicted")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from ringback.evidence.prevalence import Posterior
 
 Floats = NDArray[np.float64]
+Named = TypeVar("Named", bound=Hashable)
 LEVEL = 0.95
 DRAWS = 4000
 
@@ -53,9 +55,26 @@ def between(
     return _told(mean_share(here, rng) - mean_share(there, rng), len(here) + len(there), level)
 
 
+def each_against_the_rest(
+    groups: Mapping[Named, Sequence[Posterior]], rng: np.random.Generator, level: float = LEVEL
+) -> dict[Named, Difference]:
+    """`between` of each group and all others, at a level that holds for all groups together (Bonferroni). Nothing of a
+    single group."""
+    sums = {name: np.sum([draws(one, rng) for one in own], axis=0) for name, own in groups.items() if own}
+    if len(sums) < 2:
+        return {}
+    sizes = {name: len(groups[name]) for name in sums}
+    whole, every = np.sum(list(sums.values()), axis=0), sum(sizes.values())
+    shared = 1 - (1 - level) / len(sums)
+    return {
+        name: _told(own / sizes[name] - (whole - own) / (every - sizes[name]), every, shared)
+        for name, own in sums.items()
+    }
+
+
 def preference_gap(
-    comparator: Mapping[Hashable, Posterior],
-    others: Mapping[Hashable, Posterior],
+    comparator: Mapping[Named, Posterior],
+    others: Mapping[Named, Posterior],
     rng: np.random.Generator,
     verified: bool,
     level: float = LEVEL,

@@ -48,6 +48,13 @@ def _worth(values: Floats, clusters: Sequence[Hashable]) -> tuple[float, int]:
     return min(n, plain / variance * stretch) if variance > 0 else float(many), many
 
 
+def share_of(counts: Sequence[tuple[float, float]], level: float = LEVEL) -> Estimate:
+    """The same of counts: (hits, tests) of each cluster."""
+    known = [(int(hits), int(tests), name) for name, (hits, tests) in enumerate(counts)]
+    told = [i < hits for hits, tests, _ in known for i in range(tests)]
+    return share(told, [name for _, tests, name in known for _ in range(tests)], level)
+
+
 def share(hits: Sequence[bool], clusters: Sequence[Hashable], level: float = LEVEL) -> Estimate:
     """Share of True with Clopper and Pearson's two-sided interval at the effective number of tests (Korn, Graubard).
 

@@ -195,6 +195,21 @@ def copied(table: Table) -> Table:
 REPORT = 32  # characters of a collected measurement's key that name its report
 
 
+def bypassed(table: Table, selection: Selection = EVERYTHING) -> Table:
+    """(asn, person, worked): who was restricted on the direct path and tried the same function over a VPN on the same
+    network and day, with a decided verdict or the session's own word for it; whether any VPN worked. The selection
+    names no path."""
+    who = {"app": _.app, "function": _.function, "asn": _.asn, "day": _.day}
+    own = selected(table, selection).mutate(person=ibis.coalesce(_.cluster, _.pseudonym, _.id)).filter(_.asn.notnull())
+    direct = own.filter(_.path == "direct", _.status == "restricted")
+    hit = direct.group_by(**who, person=_.person).aggregate(named=(_.bypassed_by.length() > 0).max())
+    vpn = own.filter(_.path != "direct", _.status.isin(["working", "restricted"]))
+    tried = vpn.group_by(**who, person=_.person).aggregate(worked=(_.status == "working").max())
+    both = hit.left_join(tried, [*who, "person"])
+    told = both.filter(both.named | both.worked.notnull())
+    return told.select("asn", "person", worked=told.named | told.worked.fill_null(False)).order_by(["asn", "person"])
+
+
 def observations(table: Table, selection: Selection = EVERYTHING) -> Table:
     """All columns, in order of time."""
     return selected(table, selection).order_by(["time", "id"])

@@ -61,6 +61,11 @@ class Reading:
             found[row["app"], row["function"], row["asn"]].append(msgspec.convert(row, Point))
         return dict(found)
 
+    def bypassed(self, selection: Selection = EVERYTHING) -> list[tuple[int, str, bool]]:
+        """(asn, person, worked) of everyone who was restricted and tried a VPN on the same day, see `queries`."""
+        rows = _rows(queries.bypassed(self.table, selection))
+        return [(row["asn"], row["person"], row["worked"]) for row in rows]
+
     def networks(self, selection: Selection = EVERYTHING, at_least: int = 1) -> list[tuple[str, str, int, int]]:
         """(app, function, asn, n) of what `series` can be asked for."""
         rows = _rows(queries.networks(self.table, selection, at_least))

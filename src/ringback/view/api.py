@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from ringback.record import Report
 from ringback.view.address import START, parsed
+from ringback.view.contrasts import Contrasts
 from ringback.view.figures import DayShare, Extent, MatrixCell, Measured, NetworkShare, RegionShare, Share
 from ringback.view.ledger import Entry
 from ringback.view.pages import Pages
@@ -109,6 +110,13 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
         view = parsed(app, function, START.path)
         return figures.events(view.app, view.function)
 
+    @get("/api/v1/contrasts", sync_to_thread=True, operation_id="contrasts")
+    def contrasts(
+        app: App = START.app, function: Function = START.function, since: Day = None, until: Day = None
+    ) -> Contrasts:
+        """Each region beside all others, the preferred app beside this one, and for whom a VPN worked."""
+        return figures.contrasts(parsed(app, function, START.path, since, until))
+
     @get("/api/v1/claims", sync_to_thread=True, operation_id="claims")
     def claims() -> list[Entry]:
         """What was said, and what the data say of it."""
@@ -122,5 +130,5 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
             raise NotFoundException("nobody published that")
         return Response(found)
 
-    made: list[Any] = [overview, regions, networks, network, matrix, timeline, events, claims, measurement]
+    made: list[Any] = [overview, regions, networks, network, matrix, timeline, events, contrasts, claims, measurement]
     return made

@@ -18,7 +18,8 @@ from ringback.evidence.observed import VERDICT_RATE
 from ringback.evidence.prevalence import prevalence
 from ringback.record import CellCount, Point
 from ringback.store import Lake, Reading, Selection
-from ringback.view.address import APPS, FUNCTIONS, PATHS, View
+from ringback.view.address import APPS, FUNCTIONS, PATHS, START, View
+from ringback.view.contrasts import Contrasts, contrasts
 from ringback.view.ledger import Entry, ledger
 
 K = 5  # participants that a public cell needs
@@ -247,6 +248,16 @@ class Figures:
         app, _, rest = id.partition("-")
         function = rest.partition("-")[0]
         return next((one for one in self.events(app, function) if one.id == id), None)
+
+    def contrasts(self, view: View) -> Contrasts:
+        """Regions beside each other, the preferred app beside this one, a VPN beside none. The view's path is not
+        asked."""
+
+        def make() -> Contrasts:
+            since, until = self.days(view)
+            return contrasts(self._reading, Selection(since=since, until=until), view.app, view.function, K)
+
+        return self._once(("contrasts", view.but(path=START.path)), make)
 
     def ledger(self) -> list[Entry]:
         """Every claim, answered from all the data."""
