@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from ringback.catalogue import load as load_catalogue
 from ringback.cli import checking, main, targets
-from ringback.cli.measuring import Checked
+from ringback.cli.measuring import Checked, with_reason
+from ringback.cli.request import Asked, read_request
 from ringback.net import resolver
 from ringback.net.control import ControlClient
 from ringback.record import Measurement, NetworkRecord, Verdict
@@ -20,7 +22,7 @@ from ringback.trial import contrast
 from ringback.trial.control import TrySpec
 from ringback.trial.terms import Result
 from tests.cli.contract import hold_to_the_contract
-from tests.words.situations import ALONE, CALLS_CUT, NORMAL, session
+from tests.words.situations import ALONE, CALLS_CUT, CUT, NORMAL, measured, session
 
 
 @pytest.fixture(autouse=True)
@@ -216,3 +218,43 @@ def test_a_dry_run_names_hosts_ports_bytes_and_time_and_sends_nothing(
     assert "192.0.2.1 udp/3478+other" in told.err
     assert "MB" in told.err
     assert list(home.iterdir()) == []
+
+
+def test_a_proxy_that_does_not_answer_or_wants_a_password_is_refused_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(checking, "measure", lambda *_: pytest.fail("it measured"))
+
+    async def against(reply: bytes) -> int:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readexactly(3)
+            writer.write(reply)
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            return await asyncio.to_thread(main, ["check", "--via", f"tor=socks5://127.0.0.1:{port}", "--yes"])
+
+    assert asyncio.run(against(b"\x05\xff")) == 2
+    assert "the proxy wants a password" in capsys.readouterr().err
+    assert asyncio.run(against(b"HTTP/1.1 400 Bad Request")) == 2
+    assert "is no SOCKS5" in capsys.readouterr().err
+    assert main(["check", "--via", "tor=socks5://127.0.0.1:1", "--yes"]) == 2
+    told = capsys.readouterr().err
+    assert told == "ringback: --via tor=socks5://127.0.0.1:1: no proxy answers there: connection refused\n"
+
+
+@pytest.mark.parametrize(
+    ("quick", "apps", "reason"),
+    [(True, ["signal", "max"], "quick"), (True, ["signal"], "undecided"), (False, None, "undecided")],
+)
+def test_a_quick_session_of_several_apps_says_that_it_was_too_quick(
+    quick: bool, apps: list[str] | None, reason: str
+) -> None:
+    request = read_request(load_catalogue(), Asked(server=SERVER[1], apps=apps, quick=quick))
+    undecided = measured("signal", "voice", "outgoing", Verdict(status="insufficient", reason="undecided"))
+    result = Result([], [], [], None, None, "reported", 4.0, [], False)
+    assert with_reason(undecided, request, result, interrupted=False).verdict.reason == reason
+    kept = measured("signal", "voice", "outgoing", CUT)
+    assert with_reason(kept, request, result, interrupted=False) == kept

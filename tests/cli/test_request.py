@@ -52,10 +52,10 @@ def test_quiet_is_everything_within_half_an_hour_and_looks_for_no_hops() -> None
 
 
 def test_paths_are_named_and_come_after_the_direct_one() -> None:
-    request = read_request(KNOWN, Asked(via=["office=interface:rb-none", "tor=socks5://127.0.0.1:9050"]))
+    request = read_request(KNOWN, Asked(via=["office=interface:lo", "tor=socks5://127.0.0.1:9050"]))
     assert request.paths == {
         "direct": Direct(),
-        "office": Interface("rb-none"),
+        "office": Interface("lo"),
         "tor": Socks5("127.0.0.1", 9050),
     }
     assert request.outer == {}
@@ -71,6 +71,7 @@ def test_paths_are_named_and_come_after_the_direct_one() -> None:
         (Asked(via=["wg0"]), "NAME=PATH"),
         (Asked(via=["=direct"]), "NAME=PATH"),
         (Asked(via=["direct=interface:wg0"]), "the name direct is taken"),
+        (Asked(via=["a=interface:nope0"]), "--via a=interface:nope0: no interface nope0 here; there are lo"),
         (Asked(via=["a=carrier-pigeon"]), "a path is direct"),
         (Asked(server="192.0.2.1:8080"), "http://HOST"),
         (Asked(server="ftp://192.0.2.1"), "http://HOST"),

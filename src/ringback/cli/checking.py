@@ -17,6 +17,7 @@ from ringback.cli.progress import progress
 from ringback.cli.request import Asked, CheckRequest, read_request
 from ringback.cli.tunnels import tunnels_in_use
 from ringback.errors import BadInput
+from ringback.net import Socks5, proxy_problem
 from ringback.words import Language, Phrases, load, table, tries_table
 
 REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
@@ -53,6 +54,7 @@ def run(asked: Asked, how: Answering) -> Exit:
     if agreed is None:
         return Exit.NO_CONSENT
     folders.make_private(folders.results_folder())  # what can't be kept is not measured
+    asyncio.run(_proxies_answer(request))
     phrases = load(language)
     tunnels = tunnels_in_use()
     if tunnels:
@@ -71,6 +73,13 @@ def run(asked: Asked, how: Answering) -> Exit:
     if how.upload and request.server is not None:
         upload.put(request.server, upload.to_send(made, how.open))
     return exits.foremost([exits.of_measurements(checked.measurements, how.fail_on), _sent(phrases)])
+
+
+async def _proxies_answer(request: CheckRequest) -> None:
+    """A path that leads nowhere would look like a network that lets nothing through. Raises BadInput."""
+    for name, path in request.paths.items():
+        if isinstance(path, Socks5) and (why := await proxy_problem(path)) is not None:
+            raise BadInput(why, f"--via {name}=socks5://{path.host}:{path.port}")
 
 
 def _check_word(how: Answering, request: CheckRequest) -> None:

@@ -9,7 +9,7 @@ from ringback.catalogue import Catalogue
 from ringback.cli.tunnels import protocol
 from ringback.errors import BadInput
 from ringback.flow import Replay
-from ringback.net import Interface, PathBinding, parse_path
+from ringback.net import Interface, PathBinding, missing, parse_path
 from ringback.net.control import parse_server
 from ringback.trial.plan import Mode
 
@@ -67,6 +67,8 @@ def _paths(via: Sequence[str] | None) -> dict[str, PathBinding]:
         if name in paths:
             raise BadInput(f"the name {name} is taken", f"--via {each}")
         paths[name] = parse_path(path)
+        if (why := missing(paths[name])) is not None:
+            raise BadInput(why, f"--via {each}")
     return paths
 
 

@@ -5,6 +5,17 @@ Nothing here knows what a packet is for. Times handed to an end are seconds sinc
 
 from ringback.net.far import FarDriver, Ports
 from ringback.net.near import drive
-from ringback.net.paths import Direct, Interface, PathBinding, Socks5, parse_path
+from ringback.net.paths import Direct, Interface, PathBinding, Socks5, missing, parse_path, proxy_problem
 
-__all__ = ["Direct", "FarDriver", "Interface", "PathBinding", "Ports", "Socks5", "drive", "parse_path"]
+__all__ = [
+    "Direct",
+    "FarDriver",
+    "Interface",
+    "PathBinding",
+    "Ports",
+    "Socks5",
+    "drive",
+    "missing",
+    "parse_path",
+    "proxy_problem",
+]

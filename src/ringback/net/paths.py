@@ -1,5 +1,6 @@
 """Ways out of this machine: what `--via NAME=PATH` names, and binding sockets to them."""
 
+import asyncio
 import errno
 import ipaddress
 import socket
@@ -7,10 +8,13 @@ import struct
 from dataclasses import dataclass
 
 from ringback.errors import BadInput
+from ringback.net.failures import failure_of
+from ringback.net.socks import NO_AUTHENTICATION, VERSION_AND_METHODS
 
 SO_BINDTODEVICE = 25  # Linux; Python has no name for it on every build
 SIOCGIFADDR = 0x8915
 IFNAMSIZ = 16
+PROXY_PATIENCE_S = 6.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,31 @@ def parse_path(text: str) -> PathBinding:
             raise BadInput(f"{host!r} is no IP address", text)
         return Socks5(host, int(port))
     raise BadInput("a path is direct, interface:NAME or socks5://HOST:PORT", text)
+
+
+def missing(path: PathBinding) -> str | None:
+    """Why this machine has no such path, or None. Nothing is sent."""
+    if not isinstance(path, Interface):
+        return None
+    names = [name for _, name in socket.if_nameindex()]
+    return None if path.name in names else f"no interface {path.name} here; there are {', '.join(names)}"
+
+
+async def proxy_problem(proxy: Socks5) -> str | None:
+    """Why a proxy can't be used, or None: it must take a connection and one without a password (RFC 1928, 3)."""
+    try:
+        async with asyncio.timeout(PROXY_PATIENCE_S):
+            reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
+            try:
+                writer.write(VERSION_AND_METHODS)
+                said = await reader.readexactly(2)
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, EOFError) as error:
+        return f"no proxy answers there: {failure_of(error).replace('_', ' ')}"
+    if said == NO_AUTHENTICATION:
+        return None
+    return "the proxy wants a password, and none can be given" if said[0] == 5 else "what answers there is no SOCKS5"
 
 
 def is_address(host: str) -> bool:

@@ -5,6 +5,8 @@ import struct
 
 CONNECT, UDP_ASSOCIATE = 1, 3
 IPV4, NAME, IPV6 = 1, 3, 4
+VERSION_AND_METHODS = b"\x05\x01\x00"  # version 5, one method: no authentication
+NO_AUTHENTICATION = b"\x05\x00"
 
 # RFC 1928 section 6: reply codes as OONI failure strings
 REPLIES = {
@@ -64,7 +66,7 @@ class Handshake:
         return self.bound is not None or self.failure is not None
 
     def start(self) -> bytes:
-        return b"\x05\x01\x00"  # version 5, one method: no authentication
+        return VERSION_AND_METHODS
 
     def receive(self, data: bytes) -> bytes:
         self._received += data
@@ -72,7 +74,7 @@ class Handshake:
         if not self._greeted:
             if len(self._received) < 2:
                 return b""
-            if self._received[:2] != b"\x05\x00":
+            if self._received[:2] != NO_AUTHENTICATION:
                 self.failure = PROTOCOL_ERROR if self._received[0] != 5 else REPLIES[2]
                 return b""
             self._greeted = True
