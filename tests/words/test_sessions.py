@@ -143,6 +143,18 @@ def test_tries_are_counted_for_people() -> None:
     assert re.search(r"Signal +messages +1 of 2 answered +1 of 1 answered", written)
 
 
+def test_a_quick_look_says_what_it_can_not_say_and_what_to_do() -> None:
+    short = Verdict(status="insufficient", reason="quick")
+    written = " ".join(plain(table(session(("*", "*", short)), NORMAL)).split())
+    assert "No restriction was found in this quick look. It is too short to call these working" in written
+    assert written.count("(--quick --app NAME)") == 2
+    assert "larger --budget-s" not in written
+    some = sentence(session(("*", "voice", short)), NORMAL)
+    assert some.startswith("Nothing that was decided fared worse")
+    found = sentence(session(("*", "*", short), ("signal", "voice", CUT)), NORMAL)
+    assert "lets these through worse than other traffic: Signal (calls)" in found
+
+
 def test_a_name_that_is_denied_is_no_answer_to_people() -> None:
     denied = Try("here", "direct", "app", "g.whatsapp.net", "whatsapp", "text", "dns", "udp", 53, 0.0, 2, 2,
                  "dns_nxdomain_error")  # fmt: skip

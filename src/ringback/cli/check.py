@@ -55,7 +55,9 @@ def check(
         Start nothing that could not end within so many seconds. Default: 200; 1800 with --quiet; with --quick, no
         limit.
     quick
-        Text and outgoing calls only, one round each: about 25 seconds.
+        Text and outgoing calls only, one round each: about 25 seconds. It finds what is plainly restricted. Of several
+        apps it calls no call working, and ends with exit code 3 where nothing is restricted: for more name one --app,
+        or leave --quick out.
     quiet
         Everything, but never more than two flows at once: the app's traffic and its look-alike. So many calls at once
         as usual would stand out, and a limit on all that you send would hit them. About half an hour for four apps.

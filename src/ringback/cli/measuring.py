@@ -137,7 +137,7 @@ async def measure(request: CheckRequest, catalogue: Catalogue, progress: Report 
     interrupted = stop.is_set()
     own = uuid.uuid4().hex[:12]  # the same cell is measured again and again from the same place
     named = [
-        msgspec.structs.replace(_with_reason(each, request, result, interrupted), id=f"{own}-{each.id}")
+        msgspec.structs.replace(with_reason(each, request, result, interrupted), id=f"{own}-{each.id}")
         for each in measurements
     ]
     return Checked(result, named, network, interrupted, refusal)
@@ -147,11 +147,13 @@ async def _nobody(what: str, body: bytes) -> bytes:
     raise RingbackError(f"no partner to ask for {what}")
 
 
-def _with_reason(each: Measurement, request: CheckRequest, result: Result, interrupted: bool) -> Measurement:
-    """Why a cell was never run, which only the one who ran the session knows. Where nobody answered and no partner was
-    there, nothing was measured: it may be a cable."""
+def with_reason(each: Measurement, request: CheckRequest, result: Result, interrupted: bool) -> Measurement:
+    """Why a cell was never run, or not for long, which only the one who ran the session knows. Where nobody answered
+    and no partner was there, nothing was measured: it may be a cable."""
     if each.verdict.reason == "offline" and result.partner == "unreachable":
         each = msgspec.structs.replace(each, verdict=Verdict(status="insufficient", reason="no-rounds"))
+    if each.verdict.reason in ("undecided", "too-short") and request.mode == "quick" and len(request.apps) > 1:
+        return msgspec.structs.replace(each, verdict=msgspec.structs.replace(each.verdict, reason="quick"))
     if each.verdict.status != "insufficient" or each.verdict.reason != "no-rounds":
         return each
     if request.server is None:

@@ -26,6 +26,8 @@ def case(measurement: Measurement, network: NetworkRecord | None = None) -> str:
         case "insufficient":
             if network is not None and network.state == "offline":
                 return "insufficient-offline"
+            if verdict.reason == "quick":
+                return "insufficient-quick"
             return "insufficient-partner" if verdict.reason in PARTNER_REASONS else "insufficient"
 
 
@@ -54,6 +56,8 @@ def situation(measurements: Sequence[Measurement], network: NetworkRecord | None
     reasons = {m.verdict.reason for m in measurements}
     if reasons == {"no-partner"}:
         return "no-partner"
+    if reasons == {"quick"}:
+        return "quick"
     return "partner" if reasons and reasons <= set(PARTNER_REASONS) else "undecided"
 
 
