@@ -8,7 +8,7 @@ import msgspec
 
 from ringback.lab.rules import Scenario
 from ringback.lab.run import run_sim
-from ringback.record import Measurement, Verdict
+from ringback.record import Measurement, Truth, Verdict
 from tests.proof.keeping import kept
 
 NUMBERS = ("after_packets", "after_bytes", "rate_kbps", "loss", "delay_ms")
@@ -18,7 +18,7 @@ SILENT = ("whitelist", "offline")
 
 class Told(msgspec.Struct, frozen=True):
     """status, mechanism, trigger: (said, true). state: the network's, as the session closed. inside: by each number
-    that is true, whether the one that was said has an interval that holds it."""
+    that is true and was said, whether its interval holds the true one."""
 
     where: str
     seed: int
@@ -90,13 +90,17 @@ def _told(name: str, seed: int, m: Measurement, state: str) -> Told:
         e_working=verdict.e_working,
         basis=verdict.basis,
         reason=verdict.reason,
-        inside={name: _holds(verdict, name, true) for name in NUMBERS if (true := getattr(truth, name)) is not None},
+        inside={name: _holds(verdict, truth, name) for name in NUMBERS if _both(verdict, truth, name)},
     )
 
 
-def _holds(verdict: Verdict, name: str, true: float) -> bool:
-    interval = getattr(verdict, f"{name}_interval")
-    return interval is not None and interval[0] <= true <= interval[1]
+def _both(verdict: Verdict, truth: Truth, name: str) -> bool:
+    return getattr(verdict, f"{name}_interval") is not None and getattr(truth, name) is not None
+
+
+def _holds(verdict: Verdict, truth: Truth, name: str) -> bool:
+    low, high = getattr(verdict, f"{name}_interval")
+    return bool(low <= getattr(truth, name) <= high)
 
 
 def confusion(told: Iterable[Told]) -> dict[str, Counter[str]]:
