@@ -10,8 +10,8 @@ from tests.proof.outcomes import Told, confusion, recalls, run, show
 
 MACRO, EACH, RIGHT = 0.9, 0.8, 0.95
 HELD = {"after_bytes": 0.6}
-"""Least share of a number's intervals that hold it, else 0.8. Of streams acknowledgements are out of sight, so that a cut
-of one direction alone is counted some segments too late."""
+"""Least share of a number's intervals that hold it, else 0.8. Of streams acknowledgements are out of sight, so that a
+cut of one direction alone is counted some segments too late."""
 SEEDS = (21, 22)
 
 
