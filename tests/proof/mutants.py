@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from ringback.record import DatagramOutcome, Outcome, Round
-from ringback.trial import cells, plan, session
+from ringback.trial import cells, pairs, plan, session
 from ringback.trial.cells import CellTrial
 from ringback.trial.plan import Chance, Planned
 from ringback.verdict.evidence import FactorBets, RoundEvidence, round_evidence
@@ -36,6 +36,12 @@ def _labels_in_slot_order(*args: Any, **more: Any) -> Planned:
     changed = list(args)
     changed[5] = _Unshuffled(args[5])
     return plan.draw_round(*changed, **more)
+
+
+def _pairs_in_slot_order(*args: Any, **more: Any) -> Planned:
+    changed = list(args)
+    changed[5] = _Unshuffled(args[5])
+    return pairs.draw_pairs(*changed, **more)
 
 
 def _originals_start_first(*args: Any, **more: Any) -> Planned:
@@ -86,6 +92,12 @@ def labels_in_slot_order() -> Iterator[None]:
 
 
 @contextmanager
+def pairs_in_slot_order() -> Iterator[None]:
+    with patch.object(session, "draw_pairs", _pairs_in_slot_order):
+        yield
+
+
+@contextmanager
 def originals_start_first() -> Iterator[None]:
     with patch.object(session, "draw_round", _originals_start_first):
         yield
@@ -107,6 +119,7 @@ MUTANTS: Mapping[str, Callable[[], Any]] = {
     f.__name__: f
     for f in (
         labels_in_slot_order,
+        pairs_in_slot_order,
         originals_start_first,
         rounds_discarded_when_a_control_failed,
         checkpoint_chosen_afterwards,

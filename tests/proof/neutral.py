@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from math import sin
 from random import Random
 
+import msgspec
+
 from ringback import catalogue
 from ringback.lab.country import routers
 from ringback.lab.hosts import hosts_of
@@ -157,6 +159,14 @@ def quick(app: str, function: str) -> Settings:
         apps=(app,), functions=(function,), paths=("direct",), peer=KNOWN.overlay.peer, tries=(), mode="quick",
         directions=("outgoing",),
     )  # fmt: skip
+
+
+def quiet(app: str, function: str) -> Settings:
+    """The same cell, one pair at a time."""
+    return msgspec.structs.replace(quick(app, function), mode="quiet")
+
+
+MODES: Mapping[str, Callable[[str, str], Settings]] = {"quick": quick, "quiet": quiet}
 
 
 def e_values(result: Result) -> list[tuple[CellTrial, float]]:

@@ -7,7 +7,7 @@ import pytest
 
 from ringback.trial.terms import Settings
 from tests.proof.mutants import MUTANTS, many_rounds
-from tests.proof.neutral import Neutral, e_values, measured, quick
+from tests.proof.neutral import Neutral, e_values, measured, quick, quiet
 from tests.proof.rates import reached, surprise
 
 CAUGHT = 1e-4
@@ -27,6 +27,7 @@ class Trap(msgspec.Struct, frozen=True):
 CALLS, NAMES = quick("telegram", "voice"), quick("whatsapp", "text")
 TRAPS = {
     "labels_in_slot_order": Trap(Neutral("cellular", "waking"), CALLS, "relay-call", 1, 3),
+    "pairs_in_slot_order": Trap(Neutral("cellular", "waking"), quiet("telegram", "voice"), "relay-call", 16, 4),
     "originals_start_first": Trap(Neutral("cellular", "waking"), CALLS, "relay-call", 1, 3),
     "rounds_discarded_when_a_control_failed": Trap(Neutral("cellular", "bad-leg"), NAMES, "dns", 80, 4),
     "checkpoint_chosen_afterwards": Trap(Neutral("bursty-25", "plain"), quick("whatsapp", "voice"), "relay-call", 8, 4),
@@ -51,6 +52,7 @@ def test_a_planted_bug_shows_in_the_error_rate(mutant: str) -> None:
     "mutant",
     [
         "labels_in_slot_order",
+        "pairs_in_slot_order",
         "rounds_discarded_when_a_control_failed",
         pytest.param("checkpoint_chosen_afterwards", marks=pytest.mark.validate),
     ],

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.proof.keeping import kept
-from tests.proof.neutral import BOXES, LINKS, Neutral, e_values, measured, quick
+from tests.proof.neutral import BOXES, LINKS, MODES, Neutral, e_values, measured
 from tests.proof.rates import LEVELS, interval, reached, surprise
 
 ALPHA = 0.001
@@ -17,7 +17,7 @@ SHORT, LONG = 30, 1000
 THOUSANDTH = 1e-3
 
 
-class Quiet(msgspec.Struct, frozen=True):
+class Unharmed(msgspec.Struct, frozen=True):
     """A session's greatest e-value, and whether any cell reached its threshold."""
 
     e_value: float
@@ -32,17 +32,18 @@ def drawn(number: int) -> tuple[Neutral, str, str]:
     return network, random.choice(APPS), random.choice(FUNCTIONS)
 
 
-def session(number: int) -> Quiet:
+def session(number: int, mode: str) -> Unharmed:
     network, app, function = drawn(number)
 
-    def work() -> Quiet:
-        found = e_values(measured(network, number, quick(app, function)))
-        return Quiet(max(e for _, e in found), any(trial.accused for trial, _ in found))
+    def work() -> Unharmed:
+        found = e_values(measured(network, number, MODES[mode](app, function)))
+        return Unharmed(max(e for _, e in found), any(trial.accused for trial, _ in found))
 
-    return kept("neutral", f"{network}/{app}/{function}", number, Quiet, work)
+    name = "neutral" if mode == "quick" else f"neutral-{mode}"
+    return kept(name, f"{network}/{app}/{function}", number, Unharmed, work)
 
 
-def told(sessions: list[Quiet]) -> None:
+def told(sessions: list[Unharmed]) -> None:
     hits = sum(one.accused for one in sessions)
     low, high = interval(hits, len(sessions))
     print(f"{len(sessions)} sessions, {hits} accusations; 95 % interval of the rate {low:.5f} to {high:.5f}")
@@ -51,16 +52,18 @@ def told(sessions: list[Quiet]) -> None:
         print(f"e of {level:g} or more: {found[level]}, at most {len(sessions) / level:.1f} to be expected")
 
 
-def test_bad_networks_are_not_accused() -> None:
-    sessions = [session(number * 7) for number in range(SHORT)]
+@pytest.mark.parametrize("mode", MODES)
+def test_bad_networks_are_not_accused(mode: str) -> None:
+    sessions = [session(number * 7, mode) for number in range(SHORT)]
     told(sessions)
     assert not any(one.accused for one in sessions)
     assert surprise([one.e_value for one in sessions]) > THOUSANDTH
 
 
 @pytest.mark.validate
-def test_a_thousand_sessions_on_bad_networks() -> None:
-    sessions = [session(number) for number in range(int(os.environ.get("RINGBACK_VALIDATE_NEUTRAL", LONG)))]
+@pytest.mark.parametrize("mode", MODES)
+def test_a_thousand_sessions_on_bad_networks(mode: str) -> None:
+    sessions = [session(number, mode) for number in range(int(os.environ.get("RINGBACK_VALIDATE_NEUTRAL", LONG)))]
     told(sessions)
     low, _ = interval(sum(one.accused for one in sessions), len(sessions))
     assert low <= ALPHA

@@ -170,3 +170,14 @@ def test_the_same_round_gives_the_same_numbers():
     round_ = voice_round(3)
     assert cell_evidence([round_]) == cell_evidence([round_])
     assert CHECKPOINTS[-1] == round_.checkpoints[-1]
+
+
+@pytest.mark.parametrize("function", ["text", "media"])
+def test_a_round_in_which_nothing_connected_is_joined_with_others(function):
+    """On a network that is dead at first, also for the few connections of a quiet round."""
+    dead, alive = (stream_round(3, 2, function=function, number=number) for number in range(2))
+    for x in dead.exchanges:
+        x.outcome.connected = x.outcome.finished = None
+        x.outcome.failure, x.outcome.failed_at, x.outcome.arrivals = "generic_timeout_error", 10.0, []
+    seen = cell_evidence([dead, alive])
+    assert set(seen.working) >= set(DECLARED[function])

@@ -94,6 +94,15 @@ class CellTrial:
             return "full"
         return "brief" if self.evidence.working.get(PATCHY, 0.0) >= NEARLY else "short"
 
+    @property
+    def open_plans(self) -> Sequence[FormPlan]:
+        """The forms whose own evidence does not yet exclude every declared harm; all of them where each does."""
+        return [plan for plan in self.plans if not self._excluded(plan.form)] or self.plans
+
+    def _excluded(self, form: str) -> bool:
+        own = [each for each in self._weighed if each.form == form]
+        return bool(own) and combine(own, [form]).e_working >= ENOUGH_WORKING
+
     def early(self, until: float) -> float:
         """See `verdict.evidence.early_e_value`."""
         return early_e_value(self._weighed, until)

@@ -29,7 +29,7 @@ FLOWS_OF_A_PAIR = 2
 SPREAD = 0.1  # seconds within which a pair's two exchanges start
 MARGIN = 0.05  # seconds from a pair's end to the next one's time
 CALL_PAIRS = {"full": 4, "sample": 5}  # in a round, by its length
-STREAM_PAIRS = {"full": 7, "sample": 6}  # likewise, of connections and of names: 13 exclude what fails every second
+STREAM_PAIRS = 6  # likewise, of connections and of names: twelve exclude that every second one fails
 NAME_SECONDS = 1.1  # a question, and its repetition after a second
 EARLY_S = 3.0  # seconds of a call that a sample hears
 EARLY_SUSPECT = 1.2  # e-value of those seconds from which samples are the way to more evidence
@@ -39,12 +39,11 @@ TEXT_TRIPS = 15  # round trips of a whole exchange, with some to spare
 
 def next_length(trial: CellTrial) -> Length:
     """Of the next round. What shows in a call's first seconds is pursued in samples of calls, what shows later in full
-    ones. Where nothing shows, calls are heard in full until only those struck here and there remain to be excluded.
-    Connections and names are only the fewer after the first round."""
+    ones. Where nothing shows, calls are heard in full until only those struck here and there remain to be excluded."""
     seen = trial.evidence
     if seen is None:
         return "full"
-    if trial.cell.function not in ("voice", "outer") or trial.early(EARLY_S) >= EARLY_SUSPECT:
+    if trial.early(EARLY_S) >= EARLY_SUSPECT:
         return "sample"
     others = [e for harm, e in seen.working.items() if harm != PATCHY]
     excluded = bool(others) and min(others) >= ENOUGH_WORKING
@@ -92,7 +91,7 @@ def pair_seconds(plan: FormPlan, seconds: float) -> float:
 def _pair(cell: Cell, plan: FormPlan, size: Sizing, length: Length) -> tuple[int, float, tuple[float, ...]]:
     """(pairs, seconds that an exchange may take, checkpoints) of a round."""
     if plan.form == "dns":
-        return STREAM_PAIRS[length], NAME_SECONDS, (NAME_SECONDS,)
+        return STREAM_PAIRS, NAME_SECONDS, (NAME_SECONDS,)
     if plan.transport == "udp":
         seconds, checkpoints = CALLS[length]
         return CALL_PAIRS[length], seconds, checkpoints
@@ -100,4 +99,4 @@ def _pair(cell: Cell, plan: FormPlan, size: Sizing, length: Length) -> tuple[int
         life = least_media_life(size)
     else:
         life = size.text_life if size.rtt is None else min(size.text_life, RETRY_S + TEXT_TRIPS * size.rtt)
-    return STREAM_PAIRS[length], life, (life,)
+    return STREAM_PAIRS, life, (life,)

@@ -3,7 +3,8 @@
 Lanes: text cells side by side, calls one cell at a time, media of as many apps side by side as the link bears,
 but never beside calls.
 A series is one round of every form of a cell; undecided cells get another as long as the budget lasts. Paths are
-measured one after the other. A quiet session runs one round at a time, and a cell until it is decided.
+measured one after the other. A quiet session runs one round at a time, and a cell until it is decided: again only the
+forms that are not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -85,7 +86,7 @@ class Schedule:
         if not self._rest and wanted:
             trial = wanted[0]
             length = pairs.next_length(trial)
-            self._rest = [Start(trial, "quiet", length, (plan,), trial.series + 1) for plan in trial.plans]
+            self._rest = [Start(trial, "quiet", length, (plan,), trial.series + 1) for plan in trial.open_plans]
         if not self._rest:
             return []
         first = self._rest[0]
