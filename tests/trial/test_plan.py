@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from ringback.record import Cell
+from ringback.trial.granted import MAX_SESSION_BYTES
 from ringback.trial.plan import (
     LIKE_AT_ONCE,
     MEDIA_SIZE,
@@ -78,6 +79,7 @@ def test_a_long_round_trip_gets_more_media_and_more_time() -> None:
     assert near.upload == near.download == MEDIA_SIZE
     assert min(far.upload, far.download) > 2 * MEDIA_SIZE
     assert far.media_life > 10 * 0.6 > near.media_life
+    assert far.media_rounds * 24 * (far.upload + far.download) < MAX_SESSION_BYTES, "what a peer keeps of one session"
 
 
 def test_a_media_round_uploads_and_downloads_and_its_slots_have_a_phase() -> None:

@@ -24,9 +24,12 @@ KEPT_REPORTS = 8  # more than the rounds that run side by side
 MAX_SIZE = 2_000_000
 MAX_SOURCES = 16  # addresses of one session: CGNAT, and one a path
 MAX_TRIES = 400  # in all of a session
-MAX_PINGS = 50
+MAX_PINGS = 600  # of a try
+MAX_ALL_PINGS = 20_000  # in all of a session
+LEAST_GAP, MOST_GAP = 0.015, 1.0  # seconds between two pings: no more often than a call's packets
+MAX_PATIENCE = 20.0  # seconds
 MAX_REPLAY_BYTES = 2_000_000
-MAX_SESSION_BYTES = 64_000_000  # of pending scripts; four messengers' downloads side by side are 23 MB
+MAX_SESSION_BYTES = 64_000_000  # of pending scripts; see `plan.MOST_MEDIA_BYTES`
 MAX_BYTES = 512_000_000  # the same, of all sessions
 KEPT_PER_DATAGRAM = 400  # bytes that tables take for one, beside its payload
 
@@ -66,6 +69,7 @@ class Granted:
         self.digests: list[bytes] = []
         self.vantage: TryRun | None = None
         self.tries = 0
+        self.pings = 0
         self.held = sum(map(len, replays))
 
     def heard(self, now: float) -> None:
@@ -90,9 +94,15 @@ class Granted:
         for i, spec in enumerate(tries):
             if not 1 <= spec.pings <= MAX_PINGS:
                 raise BadInput(f"not 1 to {MAX_PINGS} pings", f"vantage.tries[{i}].pings")
+            if not (LEAST_GAP <= spec.every <= MOST_GAP and 0 <= spec.patience <= MAX_PATIENCE):
+                raise BadInput("more often or longer than this peer tries", f"vantage.tries[{i}]")
         if self.tries + len(tries) > MAX_TRIES:
             raise BadInput(f"more than {MAX_TRIES} tries in one session", "vantage.tries")
+        pings = sum(spec.pings for spec in tries)
+        if self.pings + pings > MAX_ALL_PINGS:
+            raise BadInput(f"more than {MAX_ALL_PINGS} pings in one session", "vantage.tries")
         self.tries += len(tries)
+        self.pings += pings
 
 
 class OpenRound:

@@ -26,7 +26,7 @@ CALL_SPREAD = 0.25  # seconds over which a round's calls start
 PER_ARM = 6  # exchanges of each of the four arms: 24 flows
 TEXT_LIFE, SLOW_TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 10.0, 2.1  # seconds that a text exchange may take
 MEDIA_LIFE, LONGEST_MEDIA_LIFE = 4.5, 12.0
-MEDIA_RTT, MOST_MEDIA_FACTOR = 0.085, 2.5  # seconds for which MEDIA_SIZE was chosen, and how much more there may be
+MEDIA_RTT, MOST_MEDIA_FACTOR = 0.085, 4.5  # seconds for which MEDIA_SIZE was chosen, and how much more there may be
 MEDIA_TRIPS = 14  # round trips of an exchange of media: handshakes, slow start each way, one or two losses
 AHEAD = 56_000  # bytes by which a transfer must get ahead of a policer before it shows that there is none: its burst
 POLICED_KBPS, POLICED_SHARE = 1_500.0, 0.75  # the policer that must be excluded: this, or this share of a slower link
@@ -36,7 +36,7 @@ SLOW_RTT = 0.25  # seconds from which a dozen round trips need more than TEXT_LI
 DNS_LIFE = 3.0
 DNS_GAP = 0.2
 MEDIA_SIZE = 86_000  # bytes each way; more than the largest scored cut-off, and the data budget allows no more
-MOST_MEDIA_ROUNDS = 8  # side by side
+MOST_MEDIA_ROUNDS, MOST_MEDIA_BYTES = 8, 48_000_000  # side by side; a peer keeps 64 MB of a session's scripts
 LIKE_AT_ONCE = 3  # TLS connections of one SNI and fingerprint open at once
 
 Mode = Literal["default", "quick", "quiet"]
@@ -112,13 +112,14 @@ def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float, rtt
     life = min(LONGEST_MEDIA_LIFE, max(MEDIA_LIFE, needed))
     slower = LINK_SLACK * max(out, inward)  # at least this from one start to the next, of all rounds
     gap = min(life, max(life / LIKE_AT_ONCE, slower))
+    held = MOST_MEDIA_BYTES // (4 * PER_ARM * (upload + download))
     return Sizing(
         per_arm=per_arm,
         upload=upload,
         download=download,
         media_life=life,
         media_gap=gap,
-        media_rounds=max(1, min(MOST_MEDIA_ROUNDS, int(gap / slower) if slower else MOST_MEDIA_ROUNDS)),
+        media_rounds=max(1, min(MOST_MEDIA_ROUNDS, held, int(gap / slower) if slower else MOST_MEDIA_ROUNDS)),
         text_life=SLOW_TEXT_LIFE if rtt is not None and rtt > SLOW_RTT else TEXT_LIFE,
         rtt=rtt,
     )
