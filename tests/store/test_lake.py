@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from ringback.collect.importing import Tally
 from ringback.errors import BadInput
-from ringback.store import Lake, Reading, check, intake, rebuild, schema
+from ringback.store import Lake, Reading, Selection, check, intake, rebuild, schema
+from ringback.store import lake as keeping
 from tests.collect.records import line, telegram
 from tests.conftest import ROOT
 from tests.store.observations import START, seen
@@ -76,6 +78,44 @@ def test_joining_parts_changes_no_observation(lake: Lake) -> None:
     assert lake.compact() == 1
     assert (len(lake.parts()), everything(lake), check(lake)) == (1, before, [])
     assert lake.compact() == 0
+
+
+def test_who_read_the_list_before_parts_were_joined_can_still_read_them(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = [seen(n, hours=n) for n in range(3)]
+    for one in own:
+        lake.append([one])
+    reading, old = Reading(lake), lake.parts()
+    assert reading.table is not None
+    lake.compact()
+    assert [cell.n for cell in reading.cells(["source"], Selection(region=["RU-MOW"]))] == [3]
+    assert (all(part.exists() for part in old), check(lake)) == (True, [])
+    lake.append([seen(9, hours=24)])
+    assert all(part.exists() for part in old)
+    monkeypatch.setattr(keeping, "GRACE_S", 0.0)
+    lake.append([seen(10, hours=24)])
+    assert not any(part.exists() for part in old)
+    assert (lake.manifest().retired, check(lake), len(everything(lake))) == ({}, [], 5)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1", b"damaged" * 100])
+def test_a_question_to_a_damaged_lake_is_answered_with_what_to_do(lake: Lake, content: bytes | None) -> None:
+    lake.append([seen(1)])
+    (part,) = lake.parts()
+    if content is None:
+        part.unlink()
+    else:
+        part.write_bytes(content)
+    questions: list[Callable[[Reading], object]] = [
+        lambda reading: reading.cells(["app"]),
+        lambda reading: reading.cells(["target"]),
+        lambda reading: reading.series("whatsapp", "voice", 64500),
+        lambda reading: list(reading.observations()),
+    ]
+    for question in questions:
+        with pytest.raises(BadInput, match="store check"):
+            question(Reading(lake))
 
 
 def test_the_files_say_which_version_of_the_schema_they_hold(lake: Lake) -> None:

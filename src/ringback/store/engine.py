@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import ibis
+import pyarrow as pa
 
+from ringback.errors import BadInput
 from ringback.store import schema
 
 
@@ -28,8 +31,23 @@ def rows_of(parts: Sequence[Path]) -> Any:
     return tables[0] if len(tables) == 1 else ibis.union(*tables)
 
 
+def answered(expression: Any) -> pa.Table:
+    """The answer as an Arrow table. Raises BadInput where a part is missing or damaged."""
+    try:
+        return expression.to_pyarrow()
+    except duckdb.Error as error:
+        raise _damage(error) from error
+
+
+def _damage(error: Exception) -> BadInput:
+    return BadInput(f"a part is missing or damaged ({error}); `ringback store check` says what to do", "store")
+
+
 def _read(engine: Any, files: Sequence[Path], name: str) -> Any:
-    return engine.read_parquet([str(file) for file in files], table_name=name, hive_partitioning=False)
+    try:
+        return engine.read_parquet([str(file) for file in files], table_name=name, hive_partitioning=False)
+    except duckdb.Error as error:
+        raise _damage(error) from error
 
 
 def _filled(table: Any) -> Any:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
+from time import time
 from typing import IO
 
 import msgspec
@@ -30,6 +31,7 @@ from ringback.store import manifest as listing
 from ringback.store.manifest import Manifest, Part, Raw
 
 BATCH = 50_000  # observations held in memory by `extend`
+GRACE_S = 600.0  # for which parts stay that others took the place of
 MANY = 4  # parts of a day, alike in size, from which `extend` joins them
 
 Reader = Callable[[str, Path], Iterator[Observation]]
@@ -74,7 +76,7 @@ class Lake:
             manifest = self.manifest()
             kept, doubled = self._add(manifest, observations, derived)
             if kept:
-                listing.save(self.folder, manifest)
+                self._swap(manifest, ())
         return Added(tuple(kept), doubled)
 
     def extend(self, observations: Iterable[Observation], *, derived: bool = False) -> int:
@@ -250,10 +252,14 @@ class Lake:
         manifest.parts[path] = Part(day, rows.num_rows, len(content), digest, derived)
 
     def _swap(self, manifest: Manifest, old: Sequence[str]) -> None:
-        """The new list first, then away with what it no longer lists."""
+        """The new list first. What it no longer lists stays for a while, as readers of the old list need it."""
+        now = time()
+        over = [path for path, since in manifest.retired.items() if not 0 <= now - since < GRACE_S]
+        kept = {path: since for path, since in manifest.retired.items() if path not in over}
+        manifest.retired = {path: kept.get(path, now) for path in (*kept, *old) if path not in manifest.parts}
         listing.save(self.folder, manifest)
-        for path in old:
-            if path not in manifest.parts:
+        for path in over:
+            if path not in manifest.parts and path not in manifest.retired:
                 (self.folder / path).unlink(missing_ok=True)
 
 

@@ -30,7 +30,7 @@ def unlisted(folder: Path, manifest: Manifest) -> Iterator[str]:
     for room in ("observations", "raw"):
         for file in sorted((folder / room).rglob("*")):
             path = file.relative_to(folder).as_posix()
-            if path not in manifest.parts and path not in manifest.raw and not file.is_dir():
+            if not any(path in known for known in (manifest.parts, manifest.raw, manifest.retired)) and file.is_file():
                 yield path
 
 

@@ -39,12 +39,14 @@ class Raw(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct):
-    """parts, raw: by path relative to the lake. generation: goes up with every change."""
+    """parts, raw: by path relative to the lake. retired: parts that others took the place of, to when (seconds since
+    1970): who had read the list before may still read them. generation: goes up with every change."""
 
     schema: str = SCHEMA
     generation: int = 0
     parts: dict[str, Part] = {}
     raw: dict[str, Raw] = {}
+    retired: dict[str, float] = {}
 
 
 class Lost(BadInput):
@@ -75,7 +77,7 @@ def load(folder: Path) -> Manifest:
         raise Lost(what, str(file)) from error
     if found is None:
         raise Newer(f"the lake is of schema {schema[:60]!r}, this program knows {SCHEMA!r}: update it", str(file))
-    for path in (*found.parts, *found.raw):
+    for path in (*found.parts, *found.raw, *found.retired):
         if path.startswith("/") or ".." in Path(path).parts:
             raise BadInput(f"lists a file outside the lake: {path[:120]!r}", str(file))
     return found

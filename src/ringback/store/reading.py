@@ -10,7 +10,7 @@ import msgspec
 
 from ringback.record import CellCount, Observation, Point
 from ringback.store import queries, schema, summaries
-from ringback.store.engine import rows_of
+from ringback.store.engine import answered, rows_of
 from ringback.store.lake import Lake
 from ringback.store.queries import EVERYTHING, Selection, Window
 
@@ -37,7 +37,7 @@ class Reading:
         queries.known(by)
         dimensions = summaries.fitting(by, selection)
         if dimensions is None:
-            summed = ibis.memtable(queries.summary(queries.selected(self.table, selection), by).to_pyarrow())
+            summed = ibis.memtable(answered(queries.summary(queries.selected(self.table, selection), by)))
         else:
             summed = queries.selected_sums(summaries.kept(self.lake, dimensions), selection)
         found: dict[tuple[object, ...], Counter[tuple[int, int]]] = defaultdict(Counter)
@@ -78,12 +78,12 @@ class Reading:
     def observations(self, selection: Selection = EVERYTHING) -> Iterator[Observation]:
         """In order of time, a day at a time: memory does not grow with the lake."""
         for day in self.lake.days(selection.since, selection.until):
-            rows = queries.observations(rows_of(self.lake.parts(day, day)), selection).to_pyarrow()
+            rows = answered(queries.observations(rows_of(self.lake.parts(day, day)), selection))
             yield from schema.observations(rows)
 
 
 def _rows(expression: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = expression.to_pyarrow().to_pylist()
+    rows: list[dict[str, Any]] = answered(expression).to_pylist()
     return rows
 
 

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from ringback.errors import Unavailable
 from ringback.store import manifest as listing
 from ringback.store import queries
-from ringback.store.engine import opened, rows_of
+from ringback.store.engine import answered, opened, rows_of
 from ringback.store.lake import Lake
 from ringback.store.queries import OF_DAY, Selection
 
@@ -64,7 +64,7 @@ def kept(lake: Lake, dimensions: tuple[str, ...]) -> Any:
         days = pc.strftime(old["day"], "%Y-%m-%d")
         fresh.insert(0, old.filter(pc.is_in(days, pa.array(sorted(good)))))
     if not fresh:
-        fresh = [queries.summary(rows_of([]), dimensions).to_pyarrow()]
+        fresh = [answered(queries.summary(rows_of([]), dimensions))]
     whole = pa.concat_tables([one.cast(fresh[-1].schema) for one in fresh])
     if lake.folder.is_dir():
         packed = io.BytesIO()
@@ -99,4 +99,4 @@ def _made(lake: Lake, dimensions: Iterable[str], days: Sequence[str]) -> pa.Tabl
     wanted = set(days)
     parts = lake.manifest().parts
     files = [lake.folder / path for path in sorted(parts) if parts[path].day in wanted]
-    return queries.summary(rows_of(files), list(dimensions)).to_pyarrow()
+    return answered(queries.summary(rows_of(files), list(dimensions)))
