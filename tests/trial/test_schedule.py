@@ -80,3 +80,11 @@ def test_a_quick_session_hears_one_cell_of_calls_in_full_and_of_several_a_sample
     assert length(OUTGOING, INCOMING) == "sample"
     assert [most_series("quick", "voice", calls) for calls in (1, 2)] == [2, 1]
     assert most_series("default", "voice", 8) == 4
+
+
+def test_a_cell_costs_the_time_in_which_any_of_its_rounds_ran() -> None:
+    [text] = on_trial(TEXT)
+    assert text.seconds == 0
+    for began, ended in ((10.0, 50.0), (8.0, 13.0), (12.0, 20.0), (60.0, 61.5)):
+        text.ran(began, ended)
+    assert text.seconds == (50.0 - 8.0) + 1.5

@@ -55,7 +55,7 @@ class RoundActivity:
         self.lane = lane
         self.round: Round | None = None
         self.finished = False
-        self.seconds = 0.0
+        self.ran: tuple[float, float] | None = None  # from when to when, on the session's clock
         self._desk = desk
         blind = []
         for spec, start in zip(planned.specs, planned.starts, strict=True):
@@ -148,7 +148,7 @@ class RoundActivity:
             self.round = self._reveal(far, self._read_to)
         except BadInput:  # the peer's report does not fit what was agreed: as good as none
             self.round = self._reveal(None, self._read_to)
-        self.seconds = now - self._started
+        self.ran = (self._started, now)
         self.finished = True
 
     def owns(self, flow: object) -> bool:

@@ -5,6 +5,7 @@ Between rounds only finished rounds' e-values are seen; within a round, label-bl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import inf
 
 from ringback.flow import FormPlan
 from ringback.record import Cell, ExchangeRecord, Outcome, Round, StreamOutcome
@@ -32,7 +33,7 @@ class CellTrial:
         self.series = 0  # how often all forms were run
         self.evidence: CellEvidence | None = None
         self._weighed: list[RoundEvidence] = []
-        self.seconds = 0.0
+        self._ran: list[tuple[float, float]] = []
         self.bytes = 0
         self.lost = 0  # rounds whose partner vanished
 
@@ -106,6 +107,19 @@ class CellTrial:
     def early(self, until: float) -> float:
         """See `verdict.evidence.early_e_value`."""
         return early_e_value(self._weighed, until)
+
+    @property
+    def seconds(self) -> float:
+        """In which at least one of its rounds ran: forms are run side by side."""
+        total, until = 0.0, -inf
+        for began, ended in sorted(self._ran):
+            total += max(0.0, ended - max(began, until))
+            until = max(until, ended)
+        return total
+
+    def ran(self, began: float, ended: float) -> None:
+        """A round took from `began` to `ended`, seconds on the session's clock."""
+        self._ran.append((began, ended))
 
     def add(self, finished: Round) -> None:
         self.rounds.append(finished)
