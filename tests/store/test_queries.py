@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from inspect import getmembers, isfunction, signature
 from pathlib import Path
 from typing import Any
 
@@ -269,22 +270,47 @@ def spark() -> Iterator[Any]:
         server.stop()
 
 
+Question = Callable[[Any], Any]
+PART = Selection(country=["RU"], since=date(2025, 8, 14))
+FURTHER = [
+    *(seen(30 + n, measurement=f"{n // 2:032x}-{n}", transcript="0" * 32) for n in range(4)),
+    *(seen(40 + n, pseudonym=f"v{n}", status="restricted", bypassed_by=["vpn"] * (n == 0)) for n in range(3)),
+    *(seen(50 + n, pseudonym=f"v{n}", path="vpn", status=("working", "restricted")[n - 1]) for n in (1, 2)),
+    seen(60, test_kbps=100.0, control_kbps=1000.0),
+]
+
+QUESTIONS: list[tuple[str, Question]] = [  # engines name the same zone of `time` differently
+    *(("summary", lambda t, by=by: queries.summary(t, by)) for by in BYS),
+    *(("cells", lambda t, by=by: queries.cells(queries.summary(t, by), by)) for by in BYS),
+    *(("clusters", lambda t, by=by: queries.clusters(queries.summary(t, by), by)) for by in BYS),
+    ("selected", lambda t: queries.selected(t, PART).select("id")),
+    ("selected_sums", lambda t: queries.selected_sums(queries.summary(t, ["country"]), PART)),
+    ("series", lambda t: queries.series(t, "whatsapp", "voice", 64500).drop("time")),
+    ("every_series", lambda t: queries.every_series(t).drop("time")),
+    ("networks", queries.networks),
+    ("copied", queries.copied),
+    ("bypassed", queries.bypassed),
+    ("observations", lambda t: queries.observations(t, PART).select([n for n in schema.COLUMNS.names if n != "time"])),
+    ("extent", queries.extent),
+    ("throttled", lambda t: queries.throttled(t).select("id", "throttled")),
+]
+
+
+def test_every_query_is_put_to_the_other_engine_too() -> None:
+    first = {name: next(iter(signature(one).parameters), "") for name, one in getmembers(queries, isfunction)}
+    asked = {name for name, parameter in first.items() if parameter in ("table", "summed") and name[0] != "_"}
+    assert {name for name, _ in QUESTIONS} == asked
+
+
 @pytest.mark.spark
 def test_another_engine_answers_the_same(reading: Reading, spark: Any) -> None:
+    reading.lake.append(FURTHER)
+    here = Reading(reading.lake).table
     other = spark.read_parquet(str(reading.lake.folder / "observations"), table_name="observations")
-    questions: list[Callable[[Any], Any]] = [
-        *(lambda t, by=by: queries.cells(queries.summary(t, by), by) for by in BYS),
-        *(lambda t, by=by: queries.clusters(queries.summary(t, by), by) for by in BYS),
-        lambda t: queries.selected(t, Selection(country=["RU"], since=date(2025, 8, 14))).select("id"),
-        lambda t: queries.series(t, "whatsapp", "voice", 64500).drop("time"),  # engines name the same zone differently
-        queries.networks,
-        queries.bypassed,
-        lambda t: queries.every_series(t).drop("time"),
-        lambda t: queries.throttled(t).select("id", "throttled"),
-    ]
-    for question in questions:
-        expected = rows(question(reading.table).to_pyarrow().to_pylist())
-        assert rows(question(other).to_pyarrow().to_pylist()) == expected
+    for name, question in QUESTIONS:
+        expected = rows(question(here).to_pyarrow().to_pylist())
+        assert expected, name
+        assert rows(question(other).to_pyarrow().to_pylist()) == expected, name
 
 
 def rows(found: list[dict[str, Any]]) -> list[str]:
