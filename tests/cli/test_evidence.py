@@ -38,8 +38,13 @@ def test_kenya_from_the_file_to_the_event(realdata: Path, tmp_path: Path, capsys
     assert main(["events", "--json", "--function", "text", "--data", str(tmp_path)]) == Exit.VERDICT
     told = {(row["asn"], row["kind"]) for row in lines(capsys)}
     assert told == {(33771, "event"), (37061, "event"), (12455, "event"), (36926, "suspicion")}
-    assert main(["prevalence", "--by", "asn,function", "--json", "--data", str(tmp_path)]) == Exit.VERDICT
-    assert {"asn", "function", "restricted", "interval", "n", "participants"} <= lines(capsys)[0].keys()
+    command = ["prevalence", "--by", "asn,function", "--json", "--data", str(tmp_path)]
+    assert main(command) == Exit.VERDICT
+    whole = lines(capsys)
+    assert {"asn", "function", "restricted", "interval", "n", "participants", "of_tests"} <= whole[0].keys()
+    assert main([*command, "--since", "2023-11-08", "--until", "2023-11-24"]) == Exit.VERDICT
+    assert 0 < sum(row["n"] for row in lines(capsys)) < sum(row["n"] for row in whole)  # type: ignore[misc]
+    assert main([*command, "--path", "wireguard"]) == Exit.INSUFFICIENT
 
 
 @pytest.mark.realdata

@@ -14,12 +14,14 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from ringback.collect.importing.ringback import from_report
+from ringback.collect.scrub import observed as collected
+from ringback.collect.scrub import scrubbed
 from ringback.evidence import observed
 from ringback.evidence.cells import DAY, HOUR, Count, Graded, Key
 from ringback.evidence.claims import Verdicts
@@ -99,8 +101,9 @@ def _key(one: Provider, app: str, function: str) -> Key:
 @dataclass
 class Found:
     """events, suspicions, missed: networks' functions that were restricted. false: the others of which one is said.
-    begun: of the found, those with an onset. onset_h: hours between it and the truth; late_h: the same where a
-    restricted report came within ALLOWED_H of the truth. few: people behind the device, of each that is no event."""
+    begun: of the found, those with an onset. onset_h: hours between it and the truth; allowed_h: the same where a
+    restricted report came within ALLOWED_H of the truth; first_h: hours from the first report that was restricted to
+    the first that is said to be, of all found. few: people behind the device, of each that is no event."""
 
     events: int = 0
     suspicions: int = 0
@@ -110,6 +113,7 @@ class Found:
     begun: int = 0
     onset_h: list[float] = field(default_factory=list)
     allowed_h: list[float] = field(default_factory=list)
+    first_h: list[float] = field(default_factory=list)
     few: list[str] = field(default_factory=list)
 
     def row(self) -> dict[str, object]:
@@ -118,7 +122,7 @@ class Found:
 
         told = {"events": self.events, "suspicions": self.suspicions, "missed": self.missed, "false": self.false}
         told |= {"false_suspicions": self.false_suspicions, "with_onset": self.begun}
-        hours = {name: spread(own) for name in ("onset_h", "allowed_h") if (own := getattr(self, name))}
+        hours = {name: spread(own) for name in ("onset_h", "allowed_h", "first_h") if (own := getattr(self, name))}
         return {**told, **hours, "no_event": self.few}
 
 
@@ -142,6 +146,8 @@ def compared(found: Sequence[Event], onsets: Mapping[Key, float], true: Iterable
         score.false += sum(event.kind == "event" for event in own) > 1
         if best is None or best.kind != "event":
             score.few.append(f"{key.app} AS{key.asn}: {behind[key.asn or 0]} people")
+        if best is not None:
+            score.first_h.append(abs(best.windows[0][0] - first[key]) / HOUR)
         if best is not None and best.onset is not None:
             score.begun += 1
             score.onset_h.append(abs(best.onset - since) / HOUR)
@@ -154,9 +160,10 @@ def compared(found: Sequence[Event], onsets: Mapping[Key, float], true: Iterable
 
 
 def filled(nation: Nation, known: Recordings, folder: Path) -> Lake:
-    """What a collector makes of the country's reports, in a lake."""
-    lake = Lake(folder)
-    lake.extend(one for report in recordings.reports(nation, known) for one in from_report(report))
+    """What a collector makes of the country's reports, in a lake: times lose their minutes."""
+    lake, now = Lake(folder), datetime.fromtimestamp(nation.until + DAY, UTC)
+    kept = (scrubbed(report, now) for report in recordings.reports(nation, known))
+    lake.extend(one for report in kept for one in collected(report))
     return lake
 
 
@@ -206,8 +213,8 @@ def run(name: str, nation: Nation, known: Recordings, folder: Path) -> dict[str,
 
 
 def histories(nation: Nation, facts: Facts, wrong: float = 0.0) -> dict[Key, list[Graded]]:
-    """The same reports without their way through the store, by the truth alone; a share `wrong` of all verdicts is
-    `restricted` where nothing is."""
+    """The same reports without their way through the store, by the truth alone, to the hour. wrong: share of verdicts
+    that are `restricted` where nothing is."""
     chance = draw(nation, "wrong")
     found: dict[Key, list[Graded]] = defaultdict(list)
     for visit in visits(nation):
@@ -216,7 +223,8 @@ def histories(nation: Nation, facts: Facts, wrong: float = 0.0) -> dict[Key, lis
             if path == "direct":
                 decided = told.status in ("working", "restricted")
                 failed = decided and (told.status == "restricted" or chance.random() < wrong)
-                found[_key(visit.provider, app, function)].append(Graded(visit.at, who, int(decided), int(failed), "1"))
+                one = Graded(visit.at // HOUR * HOUR, who, int(decided), int(failed), "1")
+                found[_key(visit.provider, app, function)].append(one)
     return dict(found)
 
 

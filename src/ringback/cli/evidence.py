@@ -100,7 +100,16 @@ def _event(event: "Event") -> dict[str, object]:
     }
 
 
-def prevalence(*, by: str = BY, data: Path | None = None, json: bool = False, lang: Language | None = None) -> Exit:
+def prevalence(
+    *,
+    by: str = BY,
+    path: str = "direct",
+    since: date | None = None,
+    until: date | None = None,
+    data: Path | None = None,
+    json: bool = False,
+    lang: Language | None = None,
+) -> Exit:
     """How much of each cell is restricted, with a 95 % interval. Cells without a decided verdict have none.
 
     Restricted is the share of sources (participants, probes, nets), each counting once however often it measured, with
@@ -111,6 +120,12 @@ def prevalence(*, by: str = BY, data: Path | None = None, json: bool = False, la
     ----------
     by
         What makes a cell, separated by commas: asn, region, app, function, path, day.
+    path
+        direct, or a VPN path's name; no matter where cells are by path.
+    since
+        The first UTC day that counts. Default: the first that has data.
+    until
+        The last one. Default: the last.
     data
         The data folder. Default: the user's.
     json
@@ -122,11 +137,12 @@ def prevalence(*, by: str = BY, data: Path | None = None, json: bool = False, la
         from ringback.evidence import observed
         from ringback.evidence.prevalence import prevalence as estimated
         from ringback.evidence.shares import share_of
-        from ringback.store import Lake, Reading
+        from ringback.store import Lake, Reading, Selection
 
     phrases = load(speech.language(lang))
     keys = [name.strip() for name in by.split(",") if name.strip()]
-    counted = observed.counts(Reading(Lake(lake_folder(data))).cells(keys, clustered=True))
+    chosen = Selection(path=None if "path" in keys else (path,), since=since, until=until)
+    counted = observed.counts(Reading(Lake(lake_folder(data))).cells(keys, chosen, clustered=True))
     cells = estimated(counted)
     rows = []
     with speech.Records(json, None) as records:
