@@ -281,17 +281,30 @@ def test_and_any_bytes(data: bytes) -> None:
     held(data)
 
 
-@given(st.data())
-def test_and_any_record_with_one_value_exchanged(data: st.DataObject) -> None:
-    whole = record("web_connectivity", site())
+WHOLE: dict[str, Any] = {
+    "telegram": telegram(3),
+    "whatsapp": whatsapp(None, RESET),
+    "signal": {"requests": [get("https://chat.signal.org/")], "queries": [query("chat.signal.org", "76.223.92.165")]},
+    "facebook_messenger": {
+        "queries": [query("star.facebook.com", "157.240.0.1")],
+        "tcp_connect": [tcp("1.1.1.1", 443)],
+    },
+    "web_connectivity": site(),
+    "stun_reachability": {"failure": None, "endpoint": "stun.l.example:19302"},
+}
+
+
+@given(st.sampled_from(sorted(WHOLE)), st.data())
+def test_and_any_record_with_one_value_exchanged(test: str, data: st.DataObject) -> None:
+    whole = json.loads(line(test, WHOLE[test], input="https://site.example/"))
+    assert isinstance(ooni.measurement(json.dumps(whole).encode(), HERE), Kept)
     place: Any = whole
     while True:
         key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
         if not place[key] or not isinstance(place[key], dict | list) or data.draw(st.booleans()):
             place[key] = data.draw(JSON)
             break
-        place = dict(place[key]) if isinstance(place[key], dict) else list(place[key])
-        whole = {**whole, key: place} if key in whole else whole
+        place = place[key]
     held(json.dumps(whole).encode())
 
 
