@@ -1,4 +1,4 @@
-"""The pages of a country in a real browser: both languages, phone and desktop, scripts on and off.
+"""The pages of a country in a real browser: both languages, phone and desktop, scripts on and off, for every eye.
 
 Screenshots stay in the folder named by RINGBACK_SCREENSHOTS, else in pytest's own.
 """
@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,9 +27,11 @@ PLACES = {
     "overview": "",
     "telegram": "of/telegram/voice/direct/",
     "network": "network/64496/",
+    "network-off": "network/64521/",
     "claims": "claims/",
     "method": "method/",
 }
+AXE = "axe.run().then(found => found.violations.map(one => [one.id, one.nodes.map(node => node.html).slice(0, 3)]))"
 DRAWN = """() => [...document.querySelectorAll('svg.map .tile')].map(tile => {
   const box = tile.querySelector('rect').getBoundingClientRect();
   return [tile.dataset.region, box.width, box.height, getComputedStyle(tile.querySelector('rect')).fill,
@@ -62,6 +65,13 @@ async def browser() -> AsyncIterator[Any]:
             await running.close()
 
 
+def places(pages: Pages) -> dict[str, str]:
+    """Every kind of page there is, by name."""
+    event = pages.figures.events("whatsapp", "voice")[0]
+    report, number, _ = pages._opened()[0]
+    return {**PLACES, "event": f"event/{event.id}/", "measurement": f"measurement/{report}/{number}/", "none": "no/"}
+
+
 def screenshots(tmp_path: Path) -> Path:
     folder = Path(os.environ.get("RINGBACK_SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +95,9 @@ async def test_pages_are_drawn_from_the_data_and_ask_nobody_else(pages: Pages, t
                     page.on("console", lambda message, said=said: said.append(message.text))
                     page.on("pageerror", lambda error, said=said: said.append(str(error)))
                     page.on("request", lambda request, asked=asked: asked.append(request.url))
-                    for name, place in PLACES.items():
+                    for name, place in places(pages).items():
+                        if name == "none":
+                            continue
                         answer = await page.goto(f"{url}/{language}/{place}", timeout=120_000)
                         assert answer.status == 200
                         await page.screenshot(path=folder / f"{name}-{language}-{device}.png", full_page=True)
@@ -117,6 +129,27 @@ async def check_overview(page: Any, shares: dict[str, Any], days: list[float | N
     assert len(heights) == len(public)
     top, base = 12, 248
     assert heights == pytest.approx([top + (1 - day) * (base - top) for day in public], abs=0.1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "ru"])
+async def test_axe_finds_no_barrier_on_any_page(pages: Pages, language: str, scheme: str) -> None:
+    """Everything unfolded. The script comes with the tests' packages; the driver puts it in, for the pages' own policy
+    allows none."""
+    script = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+    async with served(pages) as url, browser() as running:
+        for width in WIDTHS.values():
+            context = await running.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            page = await context.new_page()
+            for name, place in places(pages).items():
+                await page.goto(f"{url}/{language}/{place}", timeout=120_000)
+                await page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+                await page.evaluate(script)
+                assert await page.evaluate(AXE) == [], (name, width)
+                if name == "none":  # the check itself sees what it should
+                    await page.evaluate("document.querySelector('main').innerHTML = '<img src=x><p style=color:#ddd>x'")
+                    assert {"image-alt"} <= {id for id, _ in await page.evaluate(AXE)}
+            await context.close()
 
 
 async def test_an_address_shows_the_same_after_a_reload_and_little_is_transferred(pages: Pages) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from html import escape as escaped
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, urljoin
@@ -11,6 +12,8 @@ import pytest
 from litestar.testing import TestClient
 
 from ringback.collect.published import Published
+from ringback.evidence.claims import claims as ledger
+from ringback.evidence.claims import timeline
 from ringback.record import Observation, identified
 from ringback.store import Lake
 from ringback.view import Pages, application, publish
@@ -19,6 +22,11 @@ from ringback.view.regions import regions
 
 HOSTILE = "\"'><script>alert(1)</script>{{7*7}}{% raw %}\u202e\x00"
 PLACES = ("", "of/telegram/voice/direct/", "of/max/text/vpn/", "claims/", "method/", "network/64496/")
+
+
+def escape(text: str) -> str:
+    """As templates write it."""
+    return escaped(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
 
 
 class Links(HTMLParser):
@@ -107,6 +115,71 @@ def test_onsets_are_found_on_the_day_of_the_onset_and_nowhere_else(client: TestC
         assert client.get("/api/v1/events", params={"app": app}).json() == []
 
 
+def test_networks_that_were_off_are_told_by_themselves_and_accuse_nobody(client: TestClient) -> None:
+    off = client.get("/api/v1/outages").json()
+    assert {(one["asn"], one["region"], one["state"], one["since"], one["until"]) for one in off} == {
+        (64521, "RU-SAR", "offline", "2025-08-06", "2025-08-07"),
+        (64525, "RU-DA", "offline", "2025-08-06", "2025-08-07"),
+        (65541, "RU-ROS", "offline", "2025-08-06", "2025-08-07"),
+    }
+    assert all(one["share"] == 1.0 and one["participants"] >= K for one in off)
+    page = client.get("/en/network/64521/").text
+    assert "No internet at all was met on 6–7 August 2025" in page
+    assert "Too little is known of this network" in page, "the days after were measured by few"
+    assert 'class="span offline"' in page
+    shown = client.get("/ru/").text
+    assert "Сети без интернета" in shown
+    assert "интернета нет совсем" in shown
+    during, after = (client.get(f"/en/?since={a}&until={b}").text for a, b in (("2025-08-06", "2025-08-09"), ("", "")))
+    beside = re.compile(r'<ul class="beside">.*?</ul>', re.DOTALL)
+    assert "No internet at all" in beside.findall(during)[0]
+    assert "No internet at all" not in beside.findall(after)[0], "the last week had none"
+
+
+def test_what_was_said_and_decided_is_told_in_both_languages(client: TestClient) -> None:
+    cyrillic = re.compile("[а-яё]")
+    for claim in ledger():
+        assert claim.ru is not None, claim.id
+        assert cyrillic.search(claim.ru.statement), claim.id
+        assert (claim.ru.not_measurable is None) == (claim.not_measurable is None), claim.id
+    for event in timeline():
+        assert event.ru is not None, event.event
+        assert cyrillic.search(event.ru), event.event
+    english, russian = (client.get(f"/{language}/claims/").text for language in ("en", "ru"))
+    for claim in ledger():
+        assert (escape(claim.statement) in english, escape(claim.statement) in russian) == (True, False), claim.id
+        assert claim.ru is not None
+        assert escape(claim.ru.statement) in russian, claim.id
+    assert "First mass reports of failing calls" not in client.get("/ru/").text
+    assert "Первые массовые жалобы" in client.get("/ru/").text
+
+
+def test_a_claim_shows_the_numbers_that_it_was_held_against(client: TestClient) -> None:
+    found = {one["id"]: one for one in client.get("/api/v1/claims").json()}
+    page = client.get("/en/claims/").text
+    assert {found[id]["answer"] for id in ("C01", "C02", "C03", "C05")} == {"supported"}
+    share = found["C01"]["conditions"][0]
+    assert share["interval"][0] < share["estimate"] < share["interval"][1]
+    article = re.search(r'<article id="C01".*?</article>', page, re.DOTALL)
+    assert article is not None
+    assert f"{100 * share['estimate']:.0f}\u00a0%" in article[0]
+    late = found["C28"]
+    assert (late["answer"], late["n"]) == ("untested", 0), "no data of those days: no event was missed either"
+
+
+def test_contrasts_are_told_with_intervals_and_the_gap_to_max_is_withheld(client: TestClient) -> None:
+    told = client.get("/api/v1/contrasts").json()
+    apart = [one["region"] for one in told["regions"] if one["settled"]]
+    section = re.search(r'<section id="contrasts">.*?</section>', client.get("/en/").text, re.DOTALL)
+    assert section is not None
+    assert apart
+    for region in apart:
+        assert regions("RU")[region].en in section[0]
+    assert "Withheld" in section[0]
+    assert "98–100\u00a0%" in section[0] or told["bypass"]["interval"][0] < 0.98
+    assert 'id="contrasts"' not in client.get("/en/of/whatsapp/voice/vpn/").text
+
+
 def test_the_map_is_drawn_from_the_apis_numbers(client: TestClient) -> None:
     shares = {one["region"]: one["share"] for one in client.get("/api/v1/regions").json()}
     tiles = dict(re.findall(r'<g class="tile (\w+)" data-region="([\w-]+)">', client.get("/en/").text))
@@ -164,7 +237,7 @@ def test_errors_are_problems_for_programs_and_pages_for_people(client: TestClien
 
 def test_openapi_describes_every_quantity(client: TestClient) -> None:
     described = client.get("/api/v1/openapi.json").json()["paths"]
-    wanted = ("overview", "regions", "networks", "matrix", "timeline", "events", "claims")
+    wanted = ("overview", "regions", "networks", "matrix", "timeline", "events", "outages", "contrasts", "claims")
     assert {f"/api/v1/{name}" for name in wanted} <= set(described)
 
 
@@ -174,7 +247,17 @@ def test_an_empty_store_breaks_no_page(empty: Pages, language: str) -> None:
         for place in PLACES[:-1]:
             assert client.get(f"/{language}/{place}").status_code == 200, place
         assert client.get(f"/{language}/network/64496/").status_code == 404
-        for name in ("overview", "regions", "networks", "matrix", "timeline", "events", "claims"):
+        for name in (
+            "overview",
+            "regions",
+            "networks",
+            "matrix",
+            "timeline",
+            "events",
+            "outages",
+            "contrasts",
+            "claims",
+        ):
             assert client.get(f"/api/v1/{name}").status_code == 200, name
 
 

@@ -26,6 +26,7 @@ Mark = Literal["article", "article+found", "found", "memory"]
 LEAST_NETWORKS = 3  # a claim about a country is not tested on fewer
 WINDOW_DAYS = 7.0  # a statement is held against the days from its own on
 SEED = 20250813
+UNBOUNDED = (-1.0, 2.0)  # outside all shares and nearly all differences of them
 KINDS = ("share", "contrast", "bypass", "mechanism", "trigger", "event")
 
 
@@ -56,15 +57,26 @@ class Condition:
     kind: str
     app: str
     function: str
-    above: float = -1.0
-    below: float = 2.0
+    above: float = UNBOUNDED[0]
+    below: float = UNBOUNDED[1]
     regions: tuple[str, ...] = ()
     where: str | None = None
     values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
+class Told:
+    """The words of a claim in another language."""
+
+    who: str
+    statement: str
+    not_measurable: str | None = None
+
+
+@dataclass(frozen=True)
 class Claim:
+    """not_measurable: why, where no probe can tell. ru: the same in Russian."""
+
     id: str
     date: date
     who: str
@@ -72,17 +84,21 @@ class Claim:
     source: str
     mark: str
     conditions: tuple[Condition, ...] = ()
-    not_measurable: str | None = None  # why, where no probe can tell
+    not_measurable: str | None = None
     days: float = WINDOW_DAYS
+    ru: Told | None = None
 
 
 @dataclass(frozen=True)
 class PolicyEvent:
+    """ru: the event in Russian."""
+
     date: date
     event: str
     scope: str
     source: str
     mark: str
+    ru: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +147,9 @@ def claims(table: Mapping[str, Any] | None = None) -> tuple[Claim, ...]:
     for raw in (table or _table("claims.toml"))["claim"]:
         where = f"claims: {raw.get('id', '?')}"
         try:
-            made = Claim(**{**raw, "conditions": tuple(_condition(c, where) for c in raw.get("conditions", ()))})
+            conditions = tuple(_condition(c, where) for c in raw.get("conditions", ()))
+            told = Told(**raw["ru"]) if "ru" in raw else None
+            made = Claim(**{**raw, "conditions": conditions, "ru": told})
         except TypeError as error:
             raise BadInput(str(error), where) from error
         if bool(made.conditions) == (made.not_measurable is not None):

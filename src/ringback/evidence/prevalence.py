@@ -72,15 +72,9 @@ class Posterior:
     def quantiles(self, levels: Sequence[float]) -> list[float]:
         """Shares at the given levels 0..1; an atom answers for its whole weight, a bin is read linearly."""
         none, whole, bins = self.weights[0], self.weights[-1], self.weights[1:-1]
-        below = none + np.concatenate(([0.0], np.cumsum(bins)))
-        found = []
-        for level in levels:
-            if level <= none:
-                found.append(0.0)
-            elif level >= 1 - whole:
-                found.append(1.0)
-            else:
-                found.append(float(np.interp(level, below, EDGES)))
+        asked = np.asarray(levels, dtype=float)
+        read = np.interp(asked, none + np.concatenate(([0.0], np.cumsum(bins))), EDGES)
+        found: list[float] = np.where(asked <= none, 0.0, np.where(asked >= 1 - whole, 1.0, read)).tolist()
         return found
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:

@@ -27,7 +27,7 @@ from ringback.store.engine import answered, opened, rows_of
 from ringback.store.lake import Lake
 from ringback.store.queries import OF_DAY, Selection
 
-KEPT = frozenset({"app", "function", "direction", "path", "asn", "region", "country"})
+KEPT = frozenset({"app", "function", "direction", "path", "asn", "region", "country", "network_state"})
 """Dimensions of which summaries are kept."""
 DAYS = 31  # added up at a time, which bounds the memory
 RULES = "2"  # goes up when `queries.summary` means something else

@@ -13,6 +13,7 @@ from ringback.view.address import START, parsed
 from ringback.view.contrasts import Contrasts
 from ringback.view.figures import DayShare, Extent, MatrixCell, Measured, NetworkShare, RegionShare, Share
 from ringback.view.ledger import Entry
+from ringback.view.outages import Outage
 from ringback.view.pages import Pages
 
 App = Annotated[str, QueryParameter(description="An app of the catalogue.")]
@@ -110,6 +111,11 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
         view = parsed(app, function, START.path)
         return figures.events(view.app, view.function)
 
+    @get("/api/v1/outages", sync_to_thread=True, operation_id="outages")
+    def outages() -> list[Outage]:
+        """Days on which a network let nothing through, or only what is on a list."""
+        return figures.outages()
+
     @get("/api/v1/contrasts", sync_to_thread=True, operation_id="contrasts")
     def contrasts(
         app: App = START.app, function: Function = START.function, since: Day = None, until: Day = None
@@ -130,5 +136,17 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
             raise NotFoundException("nobody published that")
         return Response(found)
 
-    made: list[Any] = [overview, regions, networks, network, matrix, timeline, events, contrasts, claims, measurement]
+    made: list[Any] = [
+        overview,
+        regions,
+        networks,
+        network,
+        matrix,
+        timeline,
+        events,
+        outages,
+        contrasts,
+        claims,
+        measurement,
+    ]
     return made

@@ -3,24 +3,25 @@
 Answers are kept as long as the lake stays as it is. A lock, since a reading is not for several threads.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from threading import RLock
 from typing import Any, TypeVar
 
 import msgspec
 
-from ringback.evidence.cells import Count, Graded, Key
-from ringback.evidence.detector import SETTINGS
-from ringback.evidence.events import Event, events
-from ringback.evidence.observed import VERDICT_RATE
+from ringback.evidence.cells import Count
+from ringback.evidence.events import Event
 from ringback.evidence.prevalence import prevalence
-from ringback.record import CellCount, Point
+from ringback.record import CellCount
 from ringback.store import Lake, Reading, Selection
+from ringback.view import watching
 from ringback.view.address import APPS, FUNCTIONS, PATHS, START, View
 from ringback.view.contrasts import Contrasts, contrasts
 from ringback.view.ledger import Entry, ledger
+from ringback.view.outages import BY as OUTAGE_BY
+from ringback.view.outages import Outage, outages
 
 K = 5  # participants that a public cell needs
 WEEK = timedelta(days=6)  # before the last day
@@ -98,6 +99,14 @@ class Measured(msgspec.Struct, frozen=True):
     n: int
     clusters: int
     level: float
+
+
+class _Watched(msgspec.Struct, frozen=True):
+    """What has a history of its own."""
+
+    app: str
+    function: str
+    asn: int
 
 
 class Extent(msgspec.Struct, frozen=True):
@@ -222,32 +231,37 @@ class Figures:
         """Of all networks with enough participants, in order of onset."""
 
         def make() -> list[Measured]:
-            chosen = Selection(app=(app,), function=(function,), path=("direct",))
-            public = {row[0]: row[1] for row, share in self._shares(("asn", "region"), chosen).items() if share.public}
-            histories = {
-                Key(app, function, asn, public[asn]): [
-                    _graded(point) for point in self._reading.series(app, function, asn)
-                ]
-                for _, _, asn, _ in self._reading.networks(chosen)
-                if asn in public
-            }
-            # Where nothing ever failed, nothing can have begun: left out for speed, but counted among the watched.
-            failing = {key: own for key, own in histories.items() if any(one.failed for one in own)}
-            if not failing:
+            failed = self._failed().get((app, function), {})
+            if not any(failed.values()):  # nothing can have begun
                 return []
-            years = SETTINGS.run_length_years * len(histories) / len(failing)
-            ours = {one.instrument for own in failing.values() for one in own if one.instrument.startswith("ringback/")}
-            declared = dict.fromkeys(ours, VERDICT_RATE)
-            judged = events(failing, replace(SETTINGS, run_length_years=years), declared)
-            found = [_measured(event, i) for history in judged.values() for i, event in enumerate(history.events)]
+            chosen = Selection(app=(app,), function=(function,))
+            found = [_measured(one, i) for i, one in _numbered(watching.events(self._reading, chosen, failed))]
             return sorted(found, key=lambda one: (one.onset or one.windows[0][0], one.asn))
 
         return self._once(("events", app, function), make)
+
+    def _failed(self) -> dict[tuple[str, str], dict[int, int]]:
+        """By app and function: the networks that enough people measured on the direct path, each with how many tries
+        failed."""
+
+        def make() -> dict[tuple[str, str], dict[int, int]]:
+            found: dict[tuple[str, str], dict[int, int]] = {}
+            for cell in self._reading.cells(("app", "function", "asn"), Selection(path=("direct",)), clustered=True):
+                if cell.keys["asn"] is not None and _people(cell) >= K:
+                    one = msgspec.convert(cell.keys, _Watched)
+                    found.setdefault((one.app, one.function), {})[one.asn] = cell.failed
+            return found
+
+        return self._once("failed", make)
 
     def event(self, id: str) -> Measured | None:
         app, _, rest = id.partition("-")
         function = rest.partition("-")[0]
         return next((one for one in self.events(app, function) if one.id == id), None)
+
+    def outages(self) -> list[Outage]:
+        """Of all networks and all days that have data."""
+        return self._once("outages", lambda: outages(self._reading.cells(OUTAGE_BY), K))
 
     def contrasts(self, view: View) -> Contrasts:
         """Regions beside each other, the preferred app beside this one, a VPN beside none. The view's path is not
@@ -274,14 +288,10 @@ class Figures:
         return self._once(("region_of", asn), make)
 
 
-def _graded(point: Point) -> Graded:
-    return Graded(
-        at=point.time.timestamp(),
-        cluster=point.pseudonym or point.cluster or point.id,
-        attempted=point.attempted or 0,
-        failed=point.failed or 0,
-        instrument=f"{point.source}/{point.rules}",
-    )
+def _numbered(found: Iterable[Event]) -> Iterator[tuple[int, Event]]:
+    """Each with its number on its network, from 0."""
+    for _, own in groupby(found, key=lambda event: event.key):
+        yield from enumerate(own)
 
 
 def _one(asn: int | None) -> tuple[int, ...] | None:
@@ -300,6 +310,7 @@ def _count(cell: CellCount, pool: Sequence[str]) -> Count:
         clusters=tuple(clusters),
         insufficient=cell.n - cell.working - cell.restricted,
         participants=cell.participants,
+        visits=cell.visits,
         pool=tuple(cell.keys[name] for name in pool),
     )
 

@@ -1,20 +1,42 @@
 """Claims answered from the lake's verdicts, and the policy timeline beside them."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import date, timedelta
+from itertools import groupby
 
 import msgspec
 
 from ringback.evidence import observed
 from ringback.evidence.cells import Key
-from ringback.evidence.claims import Answered, Claim, Verdicts, answer, claims
-from ringback.evidence.events import Event
+from ringback.evidence.claims import UNBOUNDED, Answered, Claim, Condition, Found, Told, Verdicts, answer, claims
+from ringback.evidence.events import LEAST_TURNS, Event
 from ringback.store import Reading, Selection
 from ringback.view import watching
 
 
+class Weighed(msgspec.Struct, frozen=True):
+    """One condition of a claim, see `evidence.claims.Condition`, and what the data say of it alone. above, below: the
+    bounds between which it makes the claim true; null where there is none."""
+
+    kind: str
+    app: str
+    function: str
+    regions: list[str]
+    where: str | None
+    values: list[str]
+    above: float | None
+    below: float | None
+    answer: str
+    estimate: float | None
+    interval: tuple[float, float] | None
+    n: int
+    missing: str | None
+
+
 class Entry(msgspec.Struct, frozen=True):
     """answer: `supported`, `contradicted`, `untested` or `not-measurable`; estimate and interval are shares or their
-    differences, -1..1, of the condition that decided; n: the verdicts behind it."""
+    differences, -1..1, of the condition that decided; n: the verdicts behind it. not_measurable: why; ru: the words in
+    Russian."""
 
     id: str
     date: str
@@ -27,17 +49,21 @@ class Entry(msgspec.Struct, frozen=True):
     interval: tuple[float, float] | None
     n: int
     missing: str | None
+    not_measurable: str | None
+    ru: Told | None
+    conditions: list[Weighed]
 
 
-def verdicts(reading: Reading, claim: Claim) -> list[Verdicts]:
-    """Those of the claim's days, Ringback's own: an import's `restricted` rests on no draw."""
-    days = Selection(
-        source=("ringback",),
-        app=sorted({condition.app for condition in claim.conditions}),
-        since=claim.date,
-        until=claim.date + timedelta(days=claim.days),
-    )
-    return observed.verdicts(reading.observations(days)) if claim.conditions else []
+def days_of(claim: Claim) -> tuple[date, date]:
+    return claim.date, claim.date + timedelta(days=claim.days)
+
+
+def verdicts(reading: Reading, of: Sequence[Claim]) -> list[Verdicts]:
+    """Those of the days that these claims share, Ringback's own: an import's `restricted` rests on no draw."""
+    apps = sorted({condition.app for claim in of for condition in claim.conditions})
+    since, until = days_of(of[0])
+    own = Selection(source=("ringback",), app=apps, since=since, until=until)
+    return observed.verdicts(reading.observations(own)) if apps else []
 
 
 def entry(claim: Claim, found: Answered) -> Entry:
@@ -53,24 +79,53 @@ def entry(claim: Claim, found: Answered) -> Entry:
         interval=found.interval,
         n=found.n,
         missing=found.missing,
+        not_measurable=claim.not_measurable,
+        ru=claim.ru,
+        conditions=[weighed(*both) for both in zip(claim.conditions, found.conditions, strict=True)],
+    )
+
+
+def weighed(condition: Condition, found: Found) -> Weighed:
+    low, high = UNBOUNDED
+    return Weighed(
+        kind=condition.kind,
+        app=condition.app,
+        function=condition.function,
+        regions=list(condition.regions),
+        where=condition.where,
+        values=list(condition.values),
+        above=condition.above if condition.above > low else None,
+        below=condition.below if condition.below < high else None,
+        answer=found.answer,
+        estimate=found.estimate,
+        interval=found.interval,
+        n=found.n,
+        missing=found.missing,
     )
 
 
 def histories(reading: Reading, claim: Claim) -> tuple[list[Event], list[Key]]:
-    """Measured events of what the claim's conditions on events are about, and the networks that were watched for them.
-    The whole history counts: what is usual lies before the claim's days."""
+    """Measured events of what the claim's conditions on events are about, and the networks that were watched for them
+    in the claim's days. The whole history counts: what is usual lies before these days."""
     seen: list[Event] = []
     watched: list[Key] = []
+    since, until = days_of(claim)
     for app, function in sorted({(one.app, one.function) for one in claim.conditions if one.kind == "event"}):
-        judged = watching.country(reading, Selection(app=(app,), function=(function,)))
-        seen += [event for own in judged.events.values() for event in own]
-        watched += watching.watched(judged)
+        chosen = Selection(app=(app,), function=(function,))
+        during = msgspec.structs.replace(chosen, since=since, until=until)
+        measured = {asn for _, _, asn, _ in reading.networks(during, LEAST_TURNS)}
+        if measured:
+            judged = watching.country(reading, chosen)
+            seen += [event for own in judged.events.values() for event in own]
+            watched += [key for key in watching.watched(judged) if key.asn in measured]
     return seen, watched
 
 
 def ledger(reading: Reading) -> list[Entry]:
-    """Every claim in order of date, answered."""
-    return [
-        entry(claim, answer(claim, verdicts(reading, claim), *histories(reading, claim)))
-        for claim in sorted(claims(), key=lambda claim: claim.date)
-    ]
+    """Every claim in order of date, answered. Those of the same days are answered from one reading."""
+    found: list[Entry] = []
+    for _, alike in groupby(sorted(claims(), key=lambda claim: (claim.date, claim.days)), key=days_of):
+        own = list(alike)
+        seen = verdicts(reading, own)
+        found += [entry(claim, answer(claim, seen, *histories(reading, claim))) for claim in own]
+    return found

@@ -1,7 +1,7 @@
 """The pages: each gathers its figures and hands them to its template. What comes in is already parsed."""
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ringback import __version__
 from ringback.collect.published import Published
 from ringback.errors import BadInput
-from ringback.evidence.claims import timeline
+from ringback.evidence.claims import PolicyEvent, timeline
 from ringback.store import Lake
 from ringback.view import drawing, raw
 from ringback.view.address import APPS, FUNCTIONS, PATHS, START, View
+from ringback.view.contrasts import RegionContrast
 from ringback.view.drawing import Axis, Mark
 from ringback.view.figures import COLUMNS, DayShare, Figures, K, Measured, Share
+from ringback.view.outages import Outage
 from ringback.view.saying import Saying
 from ringback.words import LANGUAGES, Language, explain
 
+ANSWERS = ("contradicted", "supported", "untested", "not-measurable")
 LONGEST_NAME = 60
+SHOWN = (("whatsapp", "voice"), ("telegram", "voice"))  # day by day, on every network's page
+MOST_APART = 8  # regions that the overview compares
 MOST_OPEN = 12  # published measurements that the overview lists
 
 
@@ -83,11 +88,11 @@ class Pages:
         figures, saying = self.figures, self._sayings[language]
         days = figures.days(view)
         total, regions = figures.total(view), figures.regions(view)
-        matrix = figures.matrix(view)
-        measured = self._events(view)
-        policies = self._policies()
-        daily = figures.daily(view)
-        shown = Axis(*self._span())
+        matrix, daily = figures.matrix(view), figures.daily(view)
+        measured, policies, outages = self._events(view), self._policies(), figures.outages()
+        contrasts = figures.contrasts(view) if view.path == "direct" else None
+        first, last = days
+        during = [one for one in outages if first and last and one.since <= last and one.until >= first]
         return self._page(
             "overview.html",
             language,
@@ -97,14 +102,20 @@ class Pages:
             extent=figures.extent(),
             total=total,
             headline=saying.headline(view, days, total),
-            beside=saying.beside(view, matrix, regions, total),
+            beside=saying.beside(view, matrix, regions, total) + saying.outages(during, self.name),
             map=drawing.tile_map(self._country(), regions),
-            regions=sorted(regions, key=lambda one: -(one.share.restricted or -1)),
+            regions=[
+                (f"{saying.region(one.region)} ({one.region})", one.share)
+                for one in sorted(regions, key=lambda one: -(one.share.restricted or -1))
+            ],
             matrix=matrix,
             columns=COLUMNS,
-            daily=daily,
-            chart=self._chart(saying, shown, daily, measured, policies, language, view.place),
+            daily=_dated(saying, daily),
+            chart=self._chart(saying, daily, measured, policies, outages),
+            contrasts=contrasts,
+            regions_apart=_apart(contrasts.regions) if contrasts else [],
             events=measured,
+            outages=outages,
             policies=policies,
             networks=figures.networks(view),
             opened=self._opened(),
@@ -118,20 +129,18 @@ class Pages:
         figures, saying = self.figures, self._sayings[language]
         region = figures.region_of(asn)
         matrix = figures.matrix(view, asn)
+        events = [
+            one for app in APPS for function in FUNCTIONS for one in figures.events(app, function) if one.asn == asn
+        ]
+        outages = [one for one in figures.outages() if one.asn == asn]
         charts = []
-        for app, function in (("whatsapp", "voice"), ("telegram", "voice")):
+        for app, function in dict.fromkeys([*SHOWN, *((one.app, one.function) for one in events)]):
             daily = figures.daily(view.but(app=app, function=function), asn)
-            title = saying.say("page.network.timeline", what=saying.what(function), app=saying.app(app))
-            charts.append((title[:1].upper() + title[1:], self._chart(saying, Axis(*self._span()), daily), daily))
+            title = saying.first(saying.say("page.network.timeline", what=saying.what(function), app=saying.app(app)))
+            own = [one for one in events if (one.app, one.function) == (app, function)]
+            charts.append((title, self._chart(saying, daily, own, (), outages), _dated(saying, daily)))
         if region is None and not any(daily for _, _, daily in charts) and all(not c.share.public for c in matrix):
             return None
-        events = [
-            event
-            for app in APPS
-            for function in FUNCTIONS
-            for event in figures.events(app, function)
-            if event.asn == asn
-        ]
         return self._page(
             "network.html",
             language,
@@ -139,10 +148,13 @@ class Pages:
             asn=asn,
             region=region,
             days=figures.days(view),
+            headline=saying.network(matrix),
+            beside=saying.outages(outages, self.name),
             matrix=matrix,
             columns=COLUMNS,
             charts=charts,
             events=events,
+            outages=outages,
             hidden=all(not cell.share.public for cell in matrix),
         )
 
@@ -151,19 +163,16 @@ class Pages:
         event = figures.event(id)
         if event is None:
             return None
-        view = View(event.app, event.function)
-        daily = figures.daily(view, event.asn)
-        onset = event.onset or event.windows[0][0]
-        mark = Mark(Axis(*self._span()).x(onset), saying.moment(onset))
+        daily = figures.daily(View(event.app, event.function), event.asn)
+        outages = [one for one in figures.outages() if one.asn == event.asn]
         return self._page(
             "event.html",
             language,
             f"event/{id}/",
             event=event,
-            daily=daily,
-            chart=drawing.chart(
-                Axis(*self._span()), daily, lambda day: saying.day(day, short=True), saying.share, [mark]
-            ),
+            daily=_dated(saying, daily),
+            policies=self._policies(),
+            chart=self._chart(saying, daily, [event], self._policies(), outages, event.windows),
         )
 
     def measurement(self, language: Language, report: str, number: int) -> str | None:
@@ -186,7 +195,9 @@ class Pages:
         )
 
     def claims(self, language: Language) -> str:
-        return self._page("claims.html", language, "claims/", claims=self.figures.ledger())
+        claims = self.figures.ledger()
+        groups = [(answer, [one for one in claims if one.answer == answer]) for answer in ANSWERS]
+        return self._page("claims.html", language, "claims/", claims=claims, groups=groups)
 
     def method(self, language: Language) -> str:
         return self._page("method.html", language, "method/")
@@ -214,7 +225,7 @@ class Pages:
         today = date(2025, 8, 13)  # of an empty store: any day will do, nothing is drawn
         return extent.first or today, extent.last or today
 
-    def _policies(self) -> list[tuple[int, Any]]:
+    def _policies(self) -> list[tuple[int, PolicyEvent]]:
         """(number, policy event) of those within the days that have data."""
         first, last = self._span()
         return list(enumerate((one for one in timeline() if first <= one.date <= last), 1))
@@ -227,30 +238,48 @@ class Pages:
     def _chart(
         self,
         saying: Saying,
-        axis: Axis,
-        daily: list[DayShare],
-        measured: list[Measured] | None = None,
-        policies: list[tuple[int, Any]] | None = None,
-        language: Language = "en",
-        place: str = "",
+        daily: Sequence[DayShare],
+        measured: Sequence[Measured] = (),
+        policies: Sequence[tuple[int, PolicyEvent]] = (),
+        outages: Sequence[Outage] = (),
+        windows: Sequence[tuple[datetime, datetime]] = (),
     ) -> drawing.Chart:
-        up = "../" * (place.partition("?")[0].count("/") + 1)
+        axis = Axis(*self._span())
         onsets = [
-            Mark(
-                axis.x(one.onset),
-                f"{self.name(one.asn)}: {saying.moment(one.onset)}",
-                0,
-                f"{up}{language}/event/{one.id}/",
-            )
-            for one in measured or ()
+            Mark(axis.x(one.onset), f"{self.name(one.asn)}: {saying.moment(one.onset)}", 1)
+            for one in measured
             if one.onset is not None and axis.holds(one.onset.date()) and one.kind == "event"
         ]
-        announced = [Mark(axis.x(one.date), f"{saying.day(one.date)}: {one.event}", n) for n, one in policies or ()]
+        lasted = [axis.span(a, b, f"{saying.moment(a)} – {saying.moment(b)}", "window") for a, b in windows]
+        for one in outages:
+            told = f"{self.name(one.asn)}: {saying.say(f'page.state.{one.state}')}, {saying.days(one.since, one.until)}"
+            lasted.append(axis.span(one.since, one.until, told, one.state))
+
+        def several(n: int, first: str) -> str:
+            return saying.say("page.chart.several", n=n, first=first)
 
         def tell(share: Share) -> str:
             return f"{saying.share(share)} ({saying.interval(share.interval)}), n = {saying.number(share.n)}"
 
-        return drawing.chart(axis, daily, lambda day: saying.day(day, short=True), tell, onsets, announced)
+        return drawing.chart(
+            axis,
+            daily,
+            lambda day: saying.day(day, short=True),
+            tell,
+            drawing.gathered(onsets, several),
+            [Mark(axis.x(one.date), f"{saying.day(one.date)}: {saying.policy(one)}", n) for n, one in policies],
+            lasted,
+        )
+
+
+def _apart(found: Sequence[RegionContrast]) -> list[RegionContrast]:
+    """The regions that surely differ from the others, by how much."""
+    apart = [one for one in found if one.settled and one.difference is not None]
+    return sorted(apart, key=lambda one: -abs(one.difference or 0))[:MOST_APART]
+
+
+def _dated(saying: Saying, daily: Sequence[DayShare]) -> list[tuple[str, Share]]:
+    return [(saying.day(one.day), one.share) for one in daily]
 
 
 def names_of(file: Path) -> dict[int, str]:

@@ -1,10 +1,14 @@
 """Numbers, days and findings in a language's words, for templates and sentences."""
 
 import math
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 
+from ringback.evidence.claims import PolicyEvent, Told
 from ringback.view.address import View
 from ringback.view.figures import K, MatrixCell, Measured, RegionShare, Share
+from ringback.view.ledger import Entry, Weighed
+from ringback.view.outages import Outage
 from ringback.view.regions import region_name
 from ringback.words import Language, load
 from ringback.words.naming import app_title
@@ -31,6 +35,20 @@ class Saying:
         low, high = math.floor(100 * pair[0] + 1e-9), math.ceil(100 * pair[1] - 1e-9)
         return self.say(key, low=self.phrases.number(low), high=self.phrases.number(high))
 
+    def points(self, difference: float) -> str:
+        """A difference of two shares, in percentage points."""
+        whole = round(100 * difference)
+        sign = "+" if whole > 0 else "\u2212" if whole < 0 else ""
+        return self.say("page.points", n=sign + self.phrases.number(abs(whole)))
+
+    def points_range(self, pair: tuple[float, float]) -> str:
+        """Rounded outwards, as `interval` is."""
+        low, high = math.floor(100 * pair[0] + 1e-9), math.ceil(100 * pair[1] - 1e-9)
+        shown = [
+            ("+" if end > 0 else "\u2212" if end < 0 else "") + self.phrases.number(abs(end)) for end in (low, high)
+        ]
+        return self.say("page.points_range", low=shown[0], high=shown[1])
+
     def share(self, share: Share) -> str:
         return self.percent(share.restricted) if share.restricted is not None else self.say("page.few")
 
@@ -55,11 +73,29 @@ class Saying:
             return self.say("page.day_short", day=day.day, month=self.say(f"page.short.m{day.month}"))
         return self.say("page.day", day=day.day, month=self.say(f"page.months.m{day.month}"), year=day.year)
 
-    def moment(self, time: datetime | None) -> str:
+    def days(self, since: date, until: date) -> str:
+        """One day, or two with a dash."""
+        if since == until:
+            return self.day(until)
+        return f"{self.from_day(since, until)}{'–' if since.month == until.month else ' – '}{self.day(until)}"
+
+    def from_day(self, since: date, until: date) -> str:
+        """The first of two days, without what the second says as well."""
+        if since.year != until.year:
+            return self.day(since)
+        month = self.say(f"page.months.m{since.month}")
+        return str(since.day) if since.month == until.month else self.say("page.day_bare", day=since.day, month=month)
+
+    def dated(self, day: str) -> str:
+        """An ISO day."""
+        return self.day(date.fromisoformat(day))
+
+    def moment(self, time: datetime | None, short: bool = False) -> str:
         if time is None:
             return self.say("page.none")
-        month = self.say(f"page.months.m{time.month}")
-        return self.say("page.moment", day=time.day, month=month, year=time.year, time=f"{time:%H:%M}")
+        month = self.say(f"page.{'short' if short else 'months'}.m{time.month}")
+        key = "page.moment_short" if short else "page.moment"
+        return self.say(key, day=time.day, month=month, year=time.year, time=f"{time:%H:%M}")
 
     def app(self, app: str) -> str:
         return app_title(app)
@@ -85,9 +121,10 @@ class Saying:
     def headline(self, view: View, days: tuple[date | None, date | None], total: Share) -> str:
         """What is so, in one sentence made from the numbers."""
         key = f"page.overview.{total.seen}"
+        first, last = days
         values = {
-            "since": self.day(days[0]),
-            "until": self.day(days[1]),
+            "since": self.from_day(first, last) if first and last else self.day(first),
+            "until": self.day(last),
             "what": self.what(view.function),
             "app": self.app(view.app),
             "path": self.say(f"page.by.{view.path}") if view.path in ("direct", "vpn") else view.path,
@@ -121,6 +158,73 @@ class Saying:
         what, app = self.what(event.function), self.app(event.app)
         said = self.say("page.event.title", what=what, app=app, network=network)
         return self.first(said)
+
+    def policy(self, event: PolicyEvent) -> str:
+        return event.ru or event.event if self.language == "ru" else event.event
+
+    def claim(self, entry: Entry) -> Told:
+        """Who said what, in this language where the ledger has it."""
+        if self.language == "ru" and entry.ru is not None:
+            return entry.ru
+        return Told(entry.who, entry.statement, entry.not_measurable)
+
+    def condition(self, one: Weighed) -> str:
+        """What quantity a claim is held against."""
+        key = f"page.condition.{one.kind}"
+        values = {
+            "what": self.what(one.function),
+            "app": self.app(one.app),
+            "regions": ", ".join(map(self.region, one.regions)),
+            "values": ", ".join(self._cause(value) for value in one.values),
+        }
+        said = self.say(key, **{name: values[name] for name in self.phrases.wants(key)})
+        if one.where is not None:
+            said += self.say("page.condition.where", what=self.what(one.where))
+        if one.regions and one.kind != "contrast":
+            said += self.say("page.condition.within", regions=values["regions"])
+        return self.first(said)
+
+    def estimate(self, one: Weighed) -> tuple[str, str]:
+        """A condition's number and its interval; it has both."""
+        assert one.estimate is not None
+        assert one.interval is not None
+        if one.kind == "contrast":
+            return self.points(one.estimate), self.points_range(one.interval)
+        return self.percent(one.estimate), self.interval(one.interval)
+
+    def _cause(self, value: str) -> str:
+        key = f"page.cause.{value}"
+        return self.say(key) if self.phrases.has(key) else value
+
+    def true_between(self, one: Weighed) -> tuple[float, float]:
+        """The part of its scale in which a condition makes the claim true."""
+        lowest = -1.0 if one.kind == "contrast" else 0.0
+        return (lowest if one.above is None else one.above, 1.0 if one.below is None else min(one.below, 1.0))
+
+    def outages(self, found: Sequence[Outage], network: Callable[[int], str]) -> list[str]:
+        """A sentence for each state: what was seen, where and when."""
+        said = []
+        for state in ("offline", "whitelist"):
+            own = [one for one in found if one.state == state]
+            if own:
+                days = self.days(min(one.since for one in own), max(one.until for one in own))
+                named = ", ".join(f"{network(one.asn)} ({self.region(one.region)})" for one in own[:WORST])
+                if len(own) > WORST:
+                    named += self.say("page.and_more", n=len(own) - WORST)
+                said.append(self.say(f"page.overview.{state}", days=days, networks=named))
+        return said
+
+    def network(self, cells: Sequence[MatrixCell]) -> str:
+        """What one network does to which app, in one sentence."""
+        told = {}
+        for cell in cells:
+            if cell.path == "direct" and cell.share.seen == "restricted":
+                told[self.say("page.network.one", what=self.what(cell.function), app=self.app(cell.app))] = cell.share
+        if told:
+            named = ", ".join(f"{what} ({self.share(share)})" for what, share in told.items())
+            return self.say("page.network.restricts", what=named)
+        seen = {cell.share.seen for cell in cells if cell.path == "direct"}
+        return self.say("page.network.clear" if "clear" in seen else "page.network.unknown")
 
     def first(self, text: str) -> str:
         """With a capital to begin with."""

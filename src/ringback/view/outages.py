@@ -1,0 +1,84 @@
+"""Days on which a network let nothing through, or only what is on a list: folded from what sessions said of it.
+
+Such sessions accuse nobody and count in no share (their functions are `impaired`), so they are shown by themselves.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from typing import Literal, get_args
+
+import msgspec
+
+from ringback.record import CellCount
+
+OutageState = Literal["offline", "whitelist"]
+BY = ("asn", "region", "network_state", "day")
+
+
+class Outage(msgspec.Struct, frozen=True):
+    """Days in a row, both ends included (UTC). share: 0..1 of the days' measurements on this network that were made in
+    that state; n: how many those were; participants: the largest number of distinct pseudonyms on a day."""
+
+    asn: int
+    region: str | None
+    state: OutageState
+    since: date
+    until: date
+    share: float
+    n: int
+    participants: int
+
+
+class _Day(msgspec.Struct, frozen=True):
+    """A cell's keys, as `BY` names them."""
+
+    asn: int
+    region: str | None
+    network_state: OutageState
+    day: date
+
+
+_Cells = list[tuple[_Day, CellCount]]
+
+
+def outages(cells: Iterable[CellCount], least: int) -> list[Outage]:
+    """The runs of days of each network, in order of time. cells: by `BY`; least: participants that a public run has on
+    its fullest day."""
+    whole: dict[tuple[object, object], int] = defaultdict(int)
+    struck: dict[tuple[int, str], _Cells] = defaultdict(list)
+    for cell in cells:
+        whole[cell.keys["asn"], cell.keys["day"]] += cell.n
+        if cell.keys["network_state"] in get_args(OutageState) and cell.keys["asn"] is not None:
+            key = msgspec.convert(cell.keys, _Day)
+            struck[key.asn, key.network_state].append((key, cell))
+    found = [_outage(run, whole) for own in struck.values() for run in _runs(own)]
+    return sorted((one for one in found if one.participants >= least), key=lambda one: (one.since, one.asn))
+
+
+def _runs(cells: _Cells) -> list[_Cells]:
+    runs: list[_Cells] = []
+    for key, cell in sorted(cells, key=lambda one: one[0].day):
+        if runs and key.day - runs[-1][-1][0].day <= timedelta(days=1):
+            runs[-1].append((key, cell))
+        else:
+            runs.append([(key, cell)])
+    return runs
+
+
+def _outage(run: _Cells, whole: Mapping[tuple[object, object], int]) -> Outage:
+    people: dict[date, int] = defaultdict(int)
+    for key, cell in run:
+        people[key.day] += cell.participants
+    n = sum(cell.n for _, cell in run)
+    most = max(run, key=lambda one: one[1].n)[0]
+    return Outage(
+        asn=most.asn,
+        region=most.region,
+        state=most.network_state,
+        since=min(people),
+        until=max(people),
+        share=n / sum(whole[most.asn, day] for day in people),
+        n=n,
+        participants=max(people.values()),
+    )
