@@ -6,11 +6,11 @@ from math import comb
 import numpy as np
 import pytest
 
-from ringback.record import Lane
+from ringback.record import Lane, Round
 from ringback.verdict.evidence import cell_evidence, round_evidence
 from ringback.verdict.harms import ANSWER_SHARE, CALL_CUT, CALL_LOSS, DECLARED, FLOW_SHARE
 from ringback.verdict.stream_harms import FAIL_SHARE
-from tests.verdict.build import CHECKPOINTS, Effect, dns_round, stream_round, voice_round
+from tests.verdict.build import CHECKPOINTS, NOTHING, Effect, dns_round, stream_round, voice_round
 
 
 def voice(seed, rounds, **network):
@@ -125,6 +125,30 @@ def test_a_harmed_stream_is_not_working(function, harm, effect):
     for seed in range(3):
         got = cell_evidence([stream_round(seed, function=function, number=i, effect=effect) for i in range(2)])
         assert got.working[harm] < 100
+
+
+def hurried(seed: int, effect: Effect = NOTHING) -> Round:
+    """Media over the loopback interface, where our own two programs, on processors with other work, are all there is to
+    wait for: up to 10 ms here and there."""
+    rng = np.random.default_rng(seed)
+    round_ = stream_round(
+        seed, function="media", size=86_000, rtt_ms=0.4, goodput_kbps=200_000, link_loss=0.0, effect=effect
+    )
+    for exchange in round_.exchanges:
+        o = exchange.outcome
+        up, down = rng.choice([0.0, 0.002, 0.01], 2, p=[0.5, 0.3, 0.2])
+        o.up_arrivals = [*o.up_arrivals[:-1], *((at + up, n) for at, n in o.up_arrivals[-1:])]
+        if o.finished is not None:
+            o.finished += up + down
+            o.arrivals = [*o.arrivals[:-1], (o.finished, o.arrivals[-1][1])]
+    return round_
+
+
+def test_where_all_is_far_faster_than_any_harm_the_pace_of_our_own_programs_hides_nothing() -> None:
+    assert all(cell_evidence([hurried(seed)]).e_working >= 100 for seed in range(8))
+    for loss in (0.15, 0.3):
+        harmed = [cell_evidence([hurried(seed, Effect(loss=loss))]).e_working for seed in range(8)]
+        assert max(harmed) < 1
 
 
 def test_names_with_wrong_answers_are_not_working():

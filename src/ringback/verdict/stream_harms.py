@@ -31,6 +31,8 @@ LEAD_SCALE = 48_000.0  # bytes ahead of a policer's burst that count as wholly u
 MEDIA_POLICE_SHARE = 0.75  # of the references' own goodput, where that is slower: half of the link counts
 INITIAL_RTO_S, MIN_RTO_S = 1.0, 0.2  # RFC 6298; the smaller one is what common stacks use
 SEGMENT = 1448  # bytes of TCP payload in 1500 B packets with timestamps
+SHORT_TRIP_S = 0.010  # a path so short that loss is felt by its timeouts, and our own ends are as slow as it
+FAR_FASTER = 0.5  # of the time that loss takes over SHORT_TRIP_S: below the least timeout, and none was met
 MATHIS = 1.22  # Mathis et al. 1997: rate = 1.22 MSS / (RTT sqrt(p)); timeouts make real ones slower
 STEEP = (*COARSE, 60.0)
 
@@ -181,7 +183,9 @@ def _steady_kbps(one: Transfer) -> float | None:
 def _media_loss(s: Streams, lot: Lot, way: str) -> Bet:
     """The rate that loss allows (Mathis): the link's own, as the reference's goodput implies it, and the harm's;
     outward what is sent again takes the access link's time again. On a slow link little more than that shows, so it
-    is bet once more without the dead zone below which nothing counts as a restriction."""
+    is bet once more without the dead zone below which nothing counts as a restriction. On a path of next to no round
+    trip it is what loss does over a short one, as long as every transfer of the round was far faster than that: there
+    the formula's rate is that at which programs work, and what loss adds are timeouts."""
     ones = _known(s, way)
     if ones is None:
         return _nothing(s)
@@ -190,7 +194,10 @@ def _media_loss(s: Streams, lot: Lot, way: str) -> Bet:
     trips = [one.trip for one, ref in zip(ones, reference, strict=True) if ref and one.trip > 0]
     if not trips:
         return _nothing(s)
-    allowed = MATHIS * SEGMENT / min(trips) / np.sqrt(MEDIA_LOSS)  # bytes a second
+    bytes_a_trip = MATHIS * SEGMENT / np.sqrt(MEDIA_LOSS)
+    short = SHORT_TRIP_S * np.array([one.size for one in ones]) / bytes_a_trip
+    trip = max(min(trips), SHORT_TRIP_S) if bool(np.all(times < FAR_FASTER * short)) else min(trips)
+    allowed = bytes_a_trip / trip  # bytes a second
     again = 1 / (1 - MEDIA_LOSS) if way == "out" else 1.0
     harmed = times.copy()
     for i in map(int, np.flatnonzero(reference & np.isfinite(times))):
