@@ -112,7 +112,11 @@ def test_a_block_that_does_not_add_up_is_left_out_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b"", "is empty"), (b"\0" * 100, "neither pcap nor pcapng"), (b"PK\3\4 archive", "neither pcap nor pcapng")],
+    [
+        (b"\0", "neither pcap nor pcapng"),
+        (b"\0" * 100, "neither pcap nor pcapng"),
+        (b"PK\3\4 archive", "neither pcap nor pcapng"),
+    ],
 )
 def test_what_is_no_capture_is_refused_by_name(content: bytes, why: str, tmp_path: Path) -> None:
     file = tmp_path / "something.bin"
@@ -121,6 +125,19 @@ def test_what_is_no_capture_is_refused_by_name(content: bytes, why: str, tmp_pat
         with pytest.raises(BadInput, match=why) as caught:
             read(file)
         assert caught.value.where == str(file)
+
+
+@pytest.mark.parametrize("length", range(24))
+def test_a_file_that_ends_within_its_header_is_a_damaged_one_however_early(length: int, tmp_path: Path) -> None:
+    file = tmp_path / "cut.pcap"
+    whole_pcap = making.pcap(tmp_path / "whole.pcap", LINES).read_bytes()
+    for whole in (whole_pcap, making.section() + making.interface(1)):
+        file.write_bytes(whole[:length])
+        found = trace(file)
+        assert found.exchanges == ()
+        assert found.notes
+        assert ("the file is empty" in found.notes) is (length == 0)
+        assert list(replays(file)) == []
 
 
 def test_what_cannot_be_opened_is_refused_by_name(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 import json
 
+import msgspec
 import pytest
 
-from ringback.cli import doctor, folders, main
+from ringback.cli import consent, doctor, folders, main
+from ringback.words import load
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, object]]:
@@ -38,3 +40,12 @@ def test_an_extra_that_is_not_installed_is_named_with_its_remedy(monkeypatch: py
 def test_doctor_speaks_russian(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--lang", "ru"]) == 0
     assert "Что может эта установка" in capsys.readouterr().out
+
+
+def test_consent_is_there_only_once_it_was_given_to_the_present_text(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(capsys)["consent"]["ok"] is False
+    folder = folders.make_private(folders.config_folder())
+    for version, ok in (("0", False), (load("en").say("consent.version"), True)):
+        given = consent.Consent(version, "2026-01-01T00:00:00Z", "en")
+        folders.write_private(folder / consent.FILE, msgspec.json.encode(given))
+        assert told(capsys)["consent"]["ok"] is ok

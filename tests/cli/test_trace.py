@@ -85,7 +85,19 @@ def test_a_damaged_capture_is_told_as_far_as_it_goes(capture: Path, capsys: pyte
     assert told.err
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no capture at all, whatever its name says"])
+@pytest.mark.parametrize("content", [b"", b"\xd4\xc3", b"\xd4\xc3\xb2\xa1" + bytes(9)])
+def test_a_capture_that_ends_before_it_begins_is_a_damaged_one(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "x.pcap"
+    file.write_bytes(content)
+    assert main(["trace", str(file), "--json"]) == 0
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err in ("the file is empty\n", "the file ends within its header\n")
+
+
+@pytest.mark.parametrize("content", [None, b"no capture at all, whatever its name says"])
 def test_what_is_no_capture_is_bad_input(
     content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

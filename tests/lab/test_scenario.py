@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringback.errors import BadInput
-from ringback.lab import scenario
+from ringback.lab import nation, scenario
 from ringback.lab.lines import lines_of
 from ringback.lab.rules import Scenario
 
@@ -189,9 +189,11 @@ def test_a_file_is_found_by_path_and_what_is_neither_is_refused(tmp_path: Path) 
     assert scenario.load(file).name == "x"
     with pytest.raises(BadInput, match="neither a shipped one"):
         scenario.load(tmp_path / "none of mine.toml")
-    file.write_bytes(b"name = '\xff'\n")
-    with pytest.raises(BadInput, match="not UTF-8"):
-        scenario.load(file)
+    file.write_bytes(b"# 1\r\n# 2\nname = '\xff'\n")
+    for load in (scenario.load, nation.load):
+        with pytest.raises(BadInput, match="not UTF-8") as caught:
+            load(file)
+        assert caught.value.where == f"{file}:3"
 
 
 LINES = """# a comment with [brackets] and = signs

@@ -51,7 +51,8 @@ class Interface(NamedTuple):
 def frames(path: Path, notes: Notes) -> Iterator[Frame]:
     """The frames in the file's order, in bounded memory.
 
-    Raises BadInput, before the first frame, for a file that can't be opened or is no capture at all.
+    Raises BadInput, before the first frame, for a file that can't be opened or is no capture at all; of an empty
+    one, or one that ends within its first bytes, only that is noted.
     """
     try:
         file = path.open("rb")
@@ -66,8 +67,10 @@ def frames(path: Path, notes: Notes) -> Iterator[Frame]:
             yield from _pcap(file, *PCAP[magic], notes)
         elif magic == PCAPNG:
             yield from _pcapng(file, notes)
+        elif any(known.startswith(magic) for known in (*PCAP, PCAPNG)):
+            notes.damage("the file ends within its header" if magic else "the file is empty")
         else:
-            raise BadInput("is empty" if not magic else "is neither pcap nor pcapng", str(path))
+            raise BadInput("is neither pcap nor pcapng", str(path))
 
 
 def _read(file: BinaryIO, size: int) -> bytes:

@@ -124,7 +124,7 @@ def _consent() -> Check:
     given = consent.recorded()
     wanted = load("en").say("consent.version")
     if given is None or given.version != wanted:
-        return Check("consent", True, "not given yet: the first check asks")
+        return Check("consent", False, "not given yet: the first check asks, or takes --yes for itself alone")
     return Check("consent", True, f"version {given.version}, {given.given_at}")
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from ringback import catalogue as catalogue_room
 from ringback.errors import BadInput
-from ringback.lab.reading import Table, read
+from ringback.lab.reading import Table, decoded, read
 from ringback.lab.rules import Link, Network, Rule, Scenario
 from ringback.lab.scenario import DEFAULTS, REGION, read_link, read_rule
 
@@ -113,9 +113,7 @@ def load(path_or_name: str | Path) -> Nation:
     if name in shipped():
         return parse((files("ringback.lab") / "countries" / f"{name}.toml").read_text("utf-8"), f"{name}.toml")
     try:
-        return parse(Path(path_or_name).read_text("utf-8"), name)
-    except UnicodeDecodeError as error:
-        raise BadInput("not TOML: not UTF-8", name) from error
+        return parse(decoded(Path(path_or_name).read_bytes(), name), name)
     except OSError as error:
         raise BadInput(f"no country: neither a shipped one ({', '.join(shipped())}) nor a file", name) from error
 
@@ -125,7 +123,7 @@ def is_country(path_or_name: str | Path) -> bool:
     if str(path_or_name) in shipped():
         return True
     try:
-        return "country" in read(Path(path_or_name).read_text("utf-8"), str(path_or_name))
+        return "country" in read(decoded(Path(path_or_name).read_bytes(), str(path_or_name)), str(path_or_name))
     except (OSError, ValueError, BadInput):
         return False
 

@@ -161,6 +161,15 @@ class Table:
         return self
 
 
+def decoded(content: bytes, file: str) -> str:
+    """A file's text, with a line feed at the end of each line. Raises BadInput with the line that is not UTF-8."""
+    try:
+        return content.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise BadInput("not TOML: not UTF-8", f"{file}:{line}") from error
+
+
 def read(text: str, file: str) -> Table:
     """The whole text as a table. Raises BadInput where it is no TOML."""
     try:

@@ -10,7 +10,7 @@ from ringback import catalogue as catalogue_room
 from ringback.catalogue import Catalogue
 from ringback.errors import BadInput
 from ringback.lab.check import fault
-from ringback.lab.reading import REQUIRED, Table, read
+from ringback.lab.reading import REQUIRED, Table, decoded, read
 from ringback.lab.rules import FUNCTIONS, Action, Link, Match, Network, Rule, Scenario
 
 __all__ = [
@@ -66,9 +66,7 @@ def load(path_or_name: str | Path, catalogue: Catalogue | None = None) -> Scenar
         file = f"{name}.toml"
         return parse(files("ringback.lab").joinpath("scenarios", file).read_text("utf-8"), file, catalogue)
     try:
-        text = Path(path_or_name).read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise BadInput("not TOML: not UTF-8", name) from error
+        text = decoded(Path(path_or_name).read_bytes(), name)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         known = ", ".join(shipped())
