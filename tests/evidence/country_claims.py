@@ -11,16 +11,16 @@ from ringback.evidence.claims import LEAST_NETWORKS, Claim, Condition, Verdicts,
 Onsets = dict[Key, float]
 
 
-def answers(true: Sequence[Verdicts], onsets: Onsets, watched: Sequence[Key]) -> dict[str, str]:
+def answers(true: Sequence[Verdicts], onsets: Onsets) -> dict[str, str]:
     """Claim to `supported`, `contradicted` or `untested`: not measurable, or not about anything that was met."""
-    return {claim.id: _answer(claim, true, onsets, watched) for claim in claims()}
+    return {claim.id: _answer(claim, true, onsets) for claim in claims()}
 
 
-def _answer(claim: Claim, true: Sequence[Verdicts], onsets: Onsets, watched: Sequence[Key]) -> str:
+def _answer(claim: Claim, true: Sequence[Verdicts], onsets: Onsets) -> str:
     start = datetime(claim.date.year, claim.date.month, claim.date.day, tzinfo=UTC).timestamp()
     span = (start, start + claim.days * DAY)
     met = [one for one in true if span[0] <= one.at < span[1]]
-    values = [_value(condition, met, onsets, watched, span) for condition in claim.conditions]
+    values = [_value(condition, met, onsets, span) for condition in claim.conditions]
     held = [
         value is not None and condition.above < value < condition.below
         for condition, value in zip(claim.conditions, values, strict=True)
@@ -30,12 +30,10 @@ def _answer(claim: Claim, true: Sequence[Verdicts], onsets: Onsets, watched: Seq
     return "supported" if held and all(held) else "untested"
 
 
-def _value(
-    condition: Condition, met: Sequence[Verdicts], onsets: Onsets, watched: Sequence[Key], span: tuple[float, float]
-) -> float | None:
+def _value(condition: Condition, met: Sequence[Verdicts], onsets: Onsets, span: tuple[float, float]) -> float | None:
     name = (condition.app, condition.function)
     if condition.kind == "event":
-        keys = [key for key in watched if (key.app, key.function) == name]
+        keys = {one.key for one in met if (one.key.app, one.key.function) == name}
         begun = [key for key in keys if span[0] <= onsets.get(key, 0.0) < span[1]]
         return len(begun) / len(keys) if len(keys) >= LEAST_NETWORKS else None
     own = [one for one in met if (one.key.app, one.key.function) == name]

@@ -200,8 +200,7 @@ def run(name: str, nation: Nation, known: Recordings, folder: Path) -> dict[str,
     reading = Reading(filled(nation, known, folder))
     made = list(visits(nation))
     true, onsets = facts.verdicts(made), facts.onsets()
-    watched = sorted({one.key for one in true}, key=repr)
-    said, so = {one.id: one.answer for one in ledger(reading)}, answers(true, onsets, watched)
+    said, so = {one.id: one.answer for one in ledger(reading)}, answers(true, onsets)
     kept = {id: told.replace("not-measurable", "untested") for id, told in said.items()}
     return {
         "country": name,
