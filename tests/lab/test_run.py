@@ -2,7 +2,8 @@
 
 import pytest
 
-from ringback.lab import scenario
+from ringback.lab import country, scenario
+from ringback.lab.hosts import hosts_of
 from ringback.lab.run import run_sim
 from ringback.record import Measurement, NetworkRecord
 
@@ -127,3 +128,18 @@ def test_offline_is_offline() -> None:
 
 def test_the_same_seed_gives_the_same_session() -> None:
     assert told() == told()
+
+
+def test_a_site_that_the_catalogue_does_not_know_is_a_host_of_the_lab_like_any_other() -> None:
+    listed = rule("all = true", "not-listed", 'kind = "drop"', 'listed = ["site:my-news.example"]')
+    _, network = told(listed, functions=("text",))
+    assert network.state == "whitelist"  # it answers, so the network is not offline
+    _, network = told(listed + rule('site = "my-news.example"', "destination", 'kind = "drop"'), functions=("text",))
+    assert network.state == "offline"
+    _, network = told(listed + rule('site = "my-news.example"', "sni", 'kind = "drop"'), functions=("text",))
+    assert network.state == "offline"
+    read = scenario.parse(HEAD.format(app="max", functions=["text"], paths=["direct"]) + listed, "story.toml")
+    known = country.known_in(read)
+    address = known.overlay.sites["my-news.example"]
+    assert address not in {*country.KNOWN.overlay.hosts.values(), known.overlay.vpn_exit, known.overlay.peer}
+    assert hosts_of(known)[address].listens("tcp", 443)

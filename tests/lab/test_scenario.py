@@ -66,6 +66,18 @@ def test_a_country_wide_rule_stands_at_hop_1_unless_it_says_otherwise() -> None:
     assert refused(HEAD + rule.format("hop = 6\n") + NETWORK) == (3, "no hop 6 in n, which has 5")
 
 
+def test_any_host_may_be_a_site_and_what_acts_on_nothing_measured_is_accepted() -> None:
+    """Refused is what can't act on the wire. A file for many runs may name apps that this one leaves out."""
+    read = scenario.parse(
+        WHOLE.replace('app = "whatsapp", function = "voice"', 'site = "My-News.example"').replace("payload", "sni"),
+        "f.toml",
+    )
+    assert read.networks[0].rules[0].match.site == "my-news.example"
+    for more in ('residual = "pair"\n', "share = 0.01\n"):
+        assert scenario.parse(WHOLE + more, "f.toml").networks[0].rules
+    assert scenario.parse(HEAD + 'apps = ["max"]\nfunctions = ["text"]\n' + WHOLE.removeprefix(HEAD), "f.toml")
+
+
 def test_times_may_be_strings_or_tomls_own() -> None:
     text = WHOLE + 'from = "2025-08-11T12:00:00+03:00"\nuntil = 2025-09-01T00:00:00Z\n'
     rule = scenario.parse(text, "f.toml").networks[0].rules[0]
@@ -125,7 +137,13 @@ REFUSALS = {
     "unknown app": (changed('"whatsapp"', '"whatsap"'), 9, "did you mean `whatsapp`?"),
     "unknown app to measure": (HEAD + 'apps = ["max",\n  "icq"]\n' + NETWORK, 3, "no app `icq`"),
     "unknown function": (changed('"voice"', '"video"'), 9, "no function `video`"),
-    "unknown site": (changed('app = "whatsapp", function = "voice"', 'site = "example.edu"'), 9, "no site"),
+    "a site that is no host": (
+        changed('app = "whatsapp", function = "voice"', 'site = "my news"'),
+        9,
+        "no site `my news`",
+    ),
+    "a site that is an address": (changed('app = "whatsapp", function = "voice"', 'site = "192.0.2.7"'), 9, "no site"),
+    "a share of nobody": (WHOLE + "share = 0\n", 12, "`share` is 0: it must be more than 0 and at most 1"),
     "unknown vpn": (changed('app = "whatsapp", function = "voice"', 'vpn = "pptp"'), 9, "no VPN `pptp`"),
     "unknown trigger": (changed('"payload"', '"playload"'), 10, "did you mean `payload`?"),
     "unknown action": (changed('"drop"', '"drip"'), 11, "did you mean `drop`?"),
@@ -165,6 +183,18 @@ REFUSALS = {
         changed('"payload"', '"not-listed"', changed('app = "whatsapp", function = "voice"', "all = true")),
         7,
         "`listed` is missing",
+    ),
+    "a listed site that is no host": (
+        changed('"payload"', '"not-listed"', changed('app = "whatsapp", function = "voice"', "all = true"))
+        + 'listed = ["max", "site:-"]\n',
+        12,
+        "no site `-`",
+    ),
+    "a listed app that is not known": (
+        changed('"payload"', '"not-listed"', changed('app = "whatsapp", function = "voice"', "all = true"))
+        + 'listed = ["max", "icq"]\n',
+        12,
+        "no app, site:NAME or peer `icq`",
     ),
     "a list without a white list": (WHOLE + "listed = []\n", 12, "belongs to trigger `not-listed` alone"),
     "no TOML": (WHOLE + "hop = = 3\n", 12, "not TOML"),

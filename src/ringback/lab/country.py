@@ -3,14 +3,20 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from ipaddress import IPv4Address
+from itertools import cycle
 from random import Random
 from typing import Literal
 
+import msgspec
+
 from ringback import catalogue
+from ringback.catalogue import Catalogue
 from ringback.flow import DatagramScript, render
 from ringback.lab.hosts import hosts_of
 from ringback.lab.operator import Operator
-from ringback.lab.scenario import Network, Scenario
+from ringback.lab.scenario import SITE, Network, Scenario
 from ringback.record import Arm, ExchangeSpec
 from ringback.sim.link import LinkParameters
 from ringback.sim.net import SimNet, SimPath, Tunnel
@@ -43,6 +49,31 @@ class Place:
         return Random(self.number(purpose))
 
 
+def known_in(scenario: Scenario) -> Catalogue:
+    """The catalogue, with the sites that this scenario's rules name besides its own: each has an address of the lab's
+    next to those of the others, or that of the app's or neutral host whose name it is."""
+    rules = [*scenario.rules, *(rule for network in scenario.networks for rule in network.rules)]
+    named = [rule.match.site for rule in rules if rule.match.site is not None]
+    named += [entry.removeprefix(SITE) for rule in rules for entry in rule.listed if entry.startswith(SITE)]
+    return _with_sites(tuple(dict.fromkeys(name for name in named if name not in KNOWN.sites)))
+
+
+@cache
+def _with_sites(names: tuple[str, ...]) -> Catalogue:
+    if not names:
+        return KNOWN
+    overlay = KNOWN.overlay
+    first = max(map(IPv4Address, overlay.sites.values())) + 1
+    free = cycle(str(first + i) for i in range(int(IPv4Address(overlay.vpn_exit)) - int(first)))
+    added = {name: overlay.hosts.get(name) or next(free) for name in names}
+    sites, hosts = {**overlay.sites, **added}, {**overlay.hosts, **added}
+    return msgspec.structs.replace(
+        KNOWN,
+        sites=(*KNOWN.sites, *names),
+        overlay=msgspec.structs.replace(overlay, sites=sites, hosts=hosts),
+    )
+
+
 def places(scenario: Scenario, seed: int) -> Iterator[Place]:
     for network in scenario.networks:
         for participant in range(network.participants):
@@ -70,20 +101,20 @@ def link_of(network: Network) -> LinkParameters:
 
 def boxes_of(place: Place) -> dict[int, Box]:
     """One operator stands behind all hops of a network; hops without a rule have no box."""
-    operator = Operator.of(
-        place.scenario, place.network, place.participant, place.seed, KNOWN, routers(place.network.hops)
-    )
+    known, addresses = known_in(place.scenario), routers(place.network.hops)
+    operator = Operator.of(place.scenario, place.network, place.participant, place.seed, known, addresses)
     return {hop: operator.box(hop) for hop in operator.hops}
 
 
 def sim_net(place: Place) -> SimNet:
-    overlay = KNOWN.overlay
+    known = known_in(place.scenario)
+    overlay = known.overlay
     link, addresses, boxes = link_of(place.network), routers(place.network.hops), boxes_of(place)
     paths = {
         name: SimPath(link, addresses, boxes, tunnel=None if name == "direct" else tunnel(place))
         for name in {"direct", *place.scenario.paths}
     }
-    return SimNet(overlay.participant, overlay.peer, paths, hosts_of(KNOWN, frozenset(place.scenario.down)))
+    return SimNet(overlay.participant, overlay.peer, paths, hosts_of(known, frozenset(place.scenario.down)))
 
 
 def tunnel(place: Place) -> Tunnel:

@@ -9,7 +9,7 @@ import msgspec
 
 from ringback import catalogue
 from ringback.flow import Replay
-from ringback.lab.country import Place, places, sim_net
+from ringback.lab.country import Place, known_in, places, sim_net
 from ringback.lab.scenario import Scenario
 from ringback.lab.truth import truth
 from ringback.record import Cell, Measurement, NetworkRecord
@@ -43,20 +43,21 @@ def run_sim(
 
 
 def session_settings(place: Place, replay: Replay | None, locate: bool) -> Settings:
-    scenario, overlay = place.scenario, KNOWN.overlay
+    scenario, known = place.scenario, known_in(place.scenario)
+    overlay = known.overlay
     return Settings(
         apps=scenario.apps,
         functions=scenario.functions,
         paths=scenario.paths,
         peer=overlay.peer,
         tries=targets(
-            KNOWN,
+            known,
             scenario.apps,
             scenario.functions,
             lambda name: overlay.hosts.get(name) or overlay.sites.get(name),
             lambda app: overlay.relays[app],
             overlay.neutral,
-            KNOWN.sites,
+            known.sites,
             overlay.resolver,
         ),
         everywhere=True,

@@ -29,6 +29,9 @@ __all__ = [
 
 AT = 1755075600.0  # 2025-08-13T09:00:00Z
 REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")  # ISO 3166-2
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # of a host name
+LONGEST_NAME = 253
+SITE = "site:"
 TRIGGERS = ("payload", "destination", "port", "sni", "dns", "transport", "not-listed")
 MOST_HOPS = 30
 DEFAULTS = Link()
@@ -169,7 +172,7 @@ def read_rule(table: Table, catalogue: Catalogue, hops: int | None) -> Rule:
         direction=table.string("direction", "both", ("out", "in", "both"), "direction"),
         residual_s=table.number("residual_s", 0.0),
         residual=table.string("residual", "flow", ("flow", "pair", "host"), "residual"),
-        share=table.number("share", 1.0, 0, 1),
+        share=table.number("share", 1.0, high=1, above=0),
         since=table.time("from", None),
         until=table.time("until", None),
         listed=_listed(table, catalogue),
@@ -187,9 +190,22 @@ def _listed(table: Table, catalogue: Catalogue) -> tuple[str, ...]:
     not_listed = table.string("trigger") == "not-listed"
     if "listed" in table and not not_listed:
         table.fail("`listed` belongs to trigger `not-listed` alone", "listed")
-    known = (*catalogue.apps, *(f"site:{site}" for site in catalogue.sites), "peer")
-    listed: tuple[str, ...] = table.strings("listed", REQUIRED if not_listed else (), known, "app, site or peer")
-    return listed
+    named: tuple[str, ...] = table.strings("listed", REQUIRED if not_listed else (), None, "")
+    known = (*catalogue.apps, "peer", SITE)
+    for i, entry in enumerate(named):
+        if entry.startswith(SITE):
+            _host(table, entry.removeprefix(SITE), "listed", i)
+        elif entry not in known:
+            table.fail(f"`listed`: no app, {SITE}NAME or peer `{entry}`; known: {', '.join(known)}", "listed", i)
+    return tuple(entry.lower() if entry.startswith(SITE) else entry for entry in named)
+
+
+def _host(table: Table, name: str, *keys: str | int) -> str:
+    """A site's name: any host's, in small letters. Raises BadInput for what can't be one (RFC 1123, 2.1)."""
+    labels = name.lower().split(".")
+    if len(name) > LONGEST_NAME or not all(LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
+        table.fail(f"no site `{name}`: that is no name of a host, like example.org", *keys)
+    return name.lower()
 
 
 def _match(table: Table, catalogue: Catalogue) -> Match:
@@ -197,7 +213,7 @@ def _match(table: Table, catalogue: Catalogue) -> Match:
     match = Match(
         app=table.string("app", None, catalogue.apps, "app"),
         function=table.string("function", None, FUNCTIONS, "function"),
-        site=table.string("site", None, catalogue.sites, "site"),
+        site=None if (site := table.string("site", None)) is None else _host(table, site, "site"),
         vpn=table.string("vpn", None, catalogue.vpns, "VPN"),
         all=table.truth("all", False),
     )
