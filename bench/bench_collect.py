@@ -1,8 +1,10 @@
 """How many reports a collector acknowledges a second, each on the disk by then, and how long the slowest 1 % wait;
 beside a bare loop that appends one report to a file and syncs it, then the next.
 
-The collector runs in a process of its own, with its lake. 64 participants send at once, one report a request (single),
-or 50 a request as NDJSON packed with gzip (batch). A p99 is that of a request.
+The collector runs in a process of its own, with its lake. 64 participants send at once, one report a request and the
+next when it is answered (single), or eight send 50 a request as NDJSON packed with gzip (batch): then a request waits
+for all the others, and its p99 is a matter of the rate. What waits at a rate below that is told by 100 reports a second
+(paced), each from the moment when it was due, however late it could be sent. A p99 is that of a request.
 """
 
 import asyncio
@@ -24,6 +26,7 @@ from ringback.record import ClearTo, Cost, Measurement, NetworkRecord, Report, V
 SECONDS = 8.0
 SENDERS = 64
 BATCH = 50
+PACE = 100.0  # reports a second
 FUNCTIONS = (("text", None), ("media", None), ("voice", "outgoing"), ("voice", "incoming"))
 
 
@@ -90,8 +93,8 @@ async def serve(folder: Path, port: int) -> None:
 class Sending:
     """Requests over connections that stay open, without a client library that would cost more than the server."""
 
-    def __init__(self, port: int, size: int) -> None:
-        self.port, self.size = port, size
+    def __init__(self, port: int, size: int, pace: float | None = None) -> None:
+        self.port, self.size, self.pace = port, size, pace
         self.taken, self.rate = 0, 0.0  # reports; reports a second
         self.waits: list[float] = []
         self._number = 0
@@ -107,11 +110,14 @@ class Sending:
         head = f"POST /v1/reports HTTP/1.1\r\nHost: x\r\n{headers}\r\nContent-Length: {len(body)}\r\n\r\n"
         return head.encode() + body
 
-    async def _one(self, until: float) -> None:
+    async def _one(self, until: float, due: float, step: float) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        while perf_counter() < until:
+        while max(due, perf_counter()) < until:
             request = self._request()
-            began = perf_counter()
+            if step:
+                await asyncio.sleep(due - perf_counter())
+            began = due if step else perf_counter()
+            due += step
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
@@ -126,12 +132,13 @@ class Sending:
     async def run(self, senders: int) -> None:
         began = perf_counter()
         async with asyncio.TaskGroup() as group:
-            for _ in range(senders):
-                group.create_task(self._one(began + SECONDS))
+            for number in range(senders):
+                due, step = (began + number / self.pace, senders / self.pace) if self.pace else (began, 0.0)
+                group.create_task(self._one(began + SECONDS, due, step))
         self.rate = self.taken / (perf_counter() - began)
 
 
-def measured(size: int, senders: int) -> Sending:
+def measured(size: int, senders: int, pace: float | None = None) -> Sending:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
@@ -140,7 +147,7 @@ def measured(size: int, senders: int) -> Sending:
             try:
                 assert process.stdout is not None
                 process.stdout.readline()
-                sending = Sending(port, size)
+                sending = Sending(port, size, pace)
                 asyncio.run(sending.run(senders))
             except BaseException as error:
                 if (code := process.poll()) is not None:  # then it is no fault of a connection
@@ -188,6 +195,10 @@ def run() -> Iterator[dict[str, object]]:
         found = measured(size, senders)
         yield _row(f"collect.{name}.reports", found.rate, "reports/s", rate)
         yield _row(f"collect.{name}.p99", _p99(found.waits), "ms", _p99(waits))
+    paced = measured(1, SENDERS, PACE)
+    if paced.rate < 0.9 * PACE:
+        raise RuntimeError(f"{PACE:.0f} reports a second can't be taken here: {paced.rate:.0f} were")
+    yield _row("collect.paced.p99", _p99(paced.waits), "ms", _p99(waits))
 
 
 if __name__ == "__main__":
