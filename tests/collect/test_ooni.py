@@ -219,6 +219,12 @@ def test_what_is_refused_says_why(data: bytes, reason: str) -> None:
     assert refused(data) == reason
 
 
+@pytest.mark.parametrize("failure", [[], {}, [[]], {"a": 1}, 7, True])
+def test_a_failure_that_is_no_text_is_an_unknown_one(failure: object) -> None:
+    found = functions(line("stun_reachability", {"failure": failure}, input="stun://stun.l.example:19302"))["stun"]
+    assert (found.status, found.unclear, found.failure) == ("insufficient", 1, "unknown_failure")
+
+
 def test_strings_from_outside_are_cut_and_cleaned() -> None:
     found = functions(
         line(

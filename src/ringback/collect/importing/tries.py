@@ -55,8 +55,8 @@ class Tries:
         self.failures: Counter[str] = Counter()
 
     def add(self, failure: object) -> None:
-        """failure: OONI's; None and False (old records) are success."""
-        if failure is None or failure is False or failure in ANSWERED:
+        """failure: OONI's; None and False (old records) are success, what is no text is an unknown failure."""
+        if failure is None or failure is False or (isinstance(failure, str) and failure in ANSWERED):
             self.succeeded += 1
         else:
             self.failures[text(failure) or "unknown_failure"] += 1
