@@ -2,7 +2,6 @@
 
 import ipaddress
 import json
-import os
 import signal
 import socket
 import stat
@@ -175,7 +174,16 @@ def test_the_data_folder_is_the_owners_alone_and_a_folder_of_others_is_left_as_i
     assert f"chmod go= {shared}" in capsys.readouterr().err
 
 
-def test_serve_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", [["serve"], ["demo"]])
+def test_a_file_is_no_data_folder(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main([*command, "--data", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err == f"ringback: --data {tmp_path}/file: is no folder\n"
+
+
+def test_serve_says_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(sys.modules, "ringback.peer", None)
-    assert main(["serve", "--data", os.devnull]) == 1
+    assert main(["serve", "--data", str(tmp_path)]) == 1
     assert "ringback[observatory]" in capsys.readouterr().err

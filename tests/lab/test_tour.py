@@ -7,9 +7,11 @@ import pytest
 from ringback.errors import Unavailable
 from ringback.flow import Replay, ReplayPacket
 from ringback.lab import kernel_run, namespaces, scenario
+from ringback.lab.country import KNOWN
 from ringback.lab.side_by_side import side_by_side
-from ringback.lab.tour import tour
+from ringback.lab.tour import _pieces, tour
 from ringback.record import Measurement
+from ringback.trial.plan import cells_of
 
 COUNTRY = """
 name = "country"
@@ -72,3 +74,18 @@ def test_pieces_are_told_in_order_and_their_progress_together() -> None:
     pieces = [(str(number), piece(number)) for number in range(4)]
     assert list(side_by_side(pieces, 2, lambda _, done, of: heard.append((done, of)))) == [0, 1, 2, 3]
     assert all(of == 16 for _, of in heard)
+
+
+def test_the_demos_sessions_between_kernels_have_text_max_and_a_vpn_and_no_cell_twice() -> None:
+    shown = scenario.load("2025-08-13")
+    pieces = _pieces(shown)
+    cells = [cell for p in pieces for cell in cells_of(KNOWN, p.apps, p.functions, p.paths)]
+    assert len(cells) == len(set(cells))
+    assert {(c.app, c.function, c.path) for c in cells} >= {
+        ("whatsapp", "text", "direct"),
+        ("whatsapp", "voice", "vpn"),
+        ("telegram", "media", "direct"),
+        ("max", "voice", "direct"),
+    }
+    (least,) = _pieces(scenario.parse(COUNTRY.replace('"whatsapp"]', '"signal"]'), "country.toml"))
+    assert least.apps == ("signal",)

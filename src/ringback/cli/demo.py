@@ -61,6 +61,8 @@ def demo(
 
     language = speech.language(lang)
     weeks = country is not None and is_country(country)
+    if weeks or not once:
+        data_of(data)
     if not weeks:
         _show(country, load(language))
     if weeks or (country is None and not once):
@@ -170,7 +172,6 @@ def _observatory(country: str, data: Path | None, language: Language, once: bool
     from ringback.lab.nation import load as load_nation
 
     phrases, nation = load(language), load_nation(country)
-    data_of(data)
     folder = country_run.folder_of(data, nation)
     failed: list[Exception] = []
 

@@ -60,10 +60,13 @@ def check_address(host: str, port: int) -> None:
 
 def data_of(named: Path | None) -> Path:
     """The data folder: the user's own, or the one named. Where it is new nobody else can read it; the modes of one that
-    somebody else made are theirs, and a line says what others can see. Raises Unavailable where it can't be made."""
+    somebody else made are theirs, and a line says what others can see. Raises Unavailable where it can't be made,
+    BadInput for a file."""
     if named is None or not named.exists():
         return make_private(data_folder() if named is None else named)
-    if named.is_dir() and named.stat().st_mode & OTHERS:
+    if not named.is_dir():
+        raise BadInput("is no folder", f"--data {named}")
+    if named.stat().st_mode & OTHERS:
         print(f"others can look into {named}: chmod go= {named}", file=sys.stderr)
     return named
 
