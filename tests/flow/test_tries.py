@@ -1,11 +1,14 @@
 """What is said to hosts that run no script of ours, and how their answers are read."""
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.errors import BadInput
 from ringback.flow import tries
+from ringback.lab.hosts import hosts_of
 from ringback.wire import dns, noise, stun, telegram, tls
 from tests.flow.specs import KNOWN, SEED
 
@@ -36,7 +39,10 @@ def test_noise_is_neither_answered_nor_taken_for_an_answer(data: bytes) -> None:
     assert not tries.is_answer(tries.ping("signal", SEED, 0), data)
     tries.pong(data)
     tries.dns_answer(tries.dns_query("example.org", SEED), data)
-    tries.is_opening_answer("noise", data)
+    for form, function in (("noise", "text"), ("tls", "text"), ("obfuscated", "media")):
+        app = "telegram" if form == "obfuscated" else "whatsapp"
+        opening = tries.opening(app, function, form, "a.example", SEED)
+        assert tries.heard(form, opening, data) != "whole"
 
 
 def test_openings_fit_their_form() -> None:
@@ -52,14 +58,60 @@ def test_openings_fit_their_form() -> None:
         tries.opening("signal", "text", "dns", "a.example", SEED)
 
 
-def test_an_answer_to_an_opening_is_a_handshake_or_an_alert() -> None:
-    assert tries.is_opening_answer("tls", b"\x16\x03\x03\0\x7a")
-    assert tries.is_opening_answer("tls", tls.encode_alert(tls.Alert(2, 40)))
-    assert not tries.is_opening_answer("tls", b"HTTP/1.1 200 OK")
-    assert tries.is_opening_answer("noise", b"\0\1\x5b\x1a")
-    assert not tries.is_opening_answer("noise", b"<html>")
-    assert tries.is_opening_answer("obfuscated", b"\x9c")
-    assert not tries.is_opening_answer("obfuscated", b"")
+FORMS = [("whatsapp", "noise"), ("telegram", "obfuscated"), ("signal", "tls")]
+
+
+def conversation(app: str, form: str) -> tuple[bytes, bytes]:
+    """An opening and what the lab's server answers."""
+    entry = KNOWN.apps[app].functions["text"]
+    host = hosts_of(KNOWN)[KNOWN.overlay.hosts[entry.name_of[form]]]
+    opening = tries.opening(app, "text", form, entry.name_of[form], SEED)
+    return opening, host.stream(entry.app_port[form], opening).send
+
+
+@pytest.mark.parametrize(("app", "form"), FORMS)
+def test_an_answer_is_heard_to_its_last_byte_and_is_no_answer_to_another_opening(app: str, form: str) -> None:
+    opening, answer = conversation(app, form)
+    assert [tries.heard(form, opening, answer[:end]) for end in range(0, len(answer), 7)].count("more") >= 1
+    assert all(tries.heard(form, opening, answer[:end]) == "more" for end in range(len(answer)))
+    assert tries.heard(form, opening, answer) == "whole"
+    if form != "noise":  # whose answer repeats nothing
+        other = tries.opening(app, "text", form, "a.example", bytes(32))
+        assert tries.heard(form, other, answer) == "damaged"
+
+
+@pytest.mark.parametrize(("app", "form", "most"), [("whatsapp", "noise", 0.5), ("telegram", "obfuscated", 0.1),
+                                                   ("signal", "tls", 0.1)])  # fmt: skip
+def test_an_answer_with_a_sixteenth_of_its_bytes_changed_is_seldom_whole(app: str, form: str, most: float) -> None:
+    """What hits encrypted bytes alone can't be seen, and Noise has little else."""
+    opening, answer = conversation(app, form)
+    random = Random(1)
+    whole = 0
+    for _ in range(200):
+        changed = bytearray(answer)
+        for _ in range(1 + len(answer) // 16):
+            changed[random.randrange(len(answer))] ^= random.randrange(1, 256)
+        whole += tries.heard(form, opening, bytes(changed)) == "whole"
+    assert whole < most * 200
+
+
+def test_an_alert_is_no_flight() -> None:
+    opening = tries.opening("signal", "text", "tls", "a.example", SEED)
+    assert tries.heard("tls", opening, tls.encode_alert(tls.Alert(2, 40))) == "damaged"
+    assert tries.heard("tls", opening, b"HTTP/1.1 200 OK") == "damaged"
+    assert tries.heard("tls", opening, b"") == "more"
+
+
+@pytest.mark.parametrize(("app", "form"), FORMS)
+def test_what_follows_is_refused_by_the_server_which_leaves(app: str, form: str) -> None:
+    entry = KNOWN.apps[app].functions["text"]
+    host = hosts_of(KNOWN)[KNOWN.overlay.hosts[entry.name_of[form]]]
+    opening, answer = conversation(app, form)
+    following = tries.closing(form, opening, SEED)
+    assert not host.stream(entry.app_port[form], opening + following[:-1]).close
+    reply = host.stream(entry.app_port[form], opening + following)
+    assert reply.close
+    assert reply.send != answer
 
 
 def test_a_lookup_reads_address_refusal_and_strangers() -> None:

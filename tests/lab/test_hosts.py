@@ -32,7 +32,7 @@ def test_every_try_of_a_session_finds_its_host_and_is_answered() -> None:
         assert host.listens(one.transport, one.port), one
         if one.transport == "tcp":
             opening = tries.opening(one.app or "", one.function or "", one.form, one.name or "", bytes(32))
-            assert tries.is_opening_answer(one.form, host.stream(one.port, opening).send), one
+            assert tries.heard(one.form, opening, host.stream(one.port, opening).send) == "whole", one
         elif one.form == "dns":
             query = tries.dns_query(one.name or "", bytes(32))
             (answer,) = host.datagram(one.port, query, SOURCE, 0.0)

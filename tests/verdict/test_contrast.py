@@ -33,6 +33,7 @@ def connect(where: str, kind: str, failure: str | None, target: str = "h0", form
 ALL = list(range(25))
 NEUTRAL = [train("here", "neutral", list(range(5)), f"n{i}", sent=5) for i in range(6)]
 NEUTRAL_TCP = [connect("here", "neutral", None, f"n{i}") for i in range(6)]
+NEUTRAL_NAMES = [connect("here", "neutral", None, f"n{i}.example", form="dns") for i in range(6)]
 VANTAGE = [train("vantage", "app", ALL) for _ in range(6)]
 
 
@@ -111,8 +112,17 @@ def test_a_hosts_failures_name_the_mechanism(failure: str, mechanism: str) -> No
 def test_names_that_resolve_only_elsewhere_are_a_matter_of_dns() -> None:
     tries = [connect("here", "app", "dns_nxdomain_error", form="dns") for _ in range(6)]
     tries += [connect("vantage", "app", None, form="dns") for _ in range(6)]
-    result = contrast.compare(TEXT, tries + NEUTRAL_TCP)
+    result = contrast.compare(TEXT, tries + NEUTRAL_TCP + NEUTRAL_NAMES)
     assert (result.outcome, result.trigger, result.finding.mechanism) == ("accuses", "dns", "dns")
+
+
+def test_names_are_compared_with_names_alone() -> None:
+    """A tunnel that was not up when names were asked for, and was when streams were opened, says nothing of an app."""
+    tries = [connect("here", "app", "generic_timeout_error", form="dns") for _ in range(6)]
+    tries += [connect("vantage", "app", None, form="dns") for _ in range(6)]
+    assert contrast.compare(TEXT, tries + NEUTRAL_TCP).outcome == "undecided"
+    silent = [connect("here", "neutral", "generic_timeout_error", f"n{i}", "dns") for i in range(6)]
+    assert contrast.compare(TEXT, tries + NEUTRAL_TCP + silent).outcome == "undecided"
 
 
 def test_another_apps_silence_is_not_this_ones() -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from ringback.catalogue import Catalogue
 from ringback.record import Try
+from ringback.trial.contrast import CALL_PINGS, CALL_TRAINS, NEUTRAL_CONNECTS, PATIENCE, relay_tries
 from ringback.trial.contrast import targets as app_targets
 from ringback.trial.control import TrySpec
 
@@ -66,13 +67,17 @@ def tries(
     found = [msgspec.structs.replace(spec, expect=None) for spec in own]
     for host in catalogue.neutral_hosts:
         if host.name in addresses:
-            pings = NEUTRAL_PINGS if host.transport == "udp" else 1
-            found.append(
-                TrySpec(
-                    "neutral", host.name, addresses[host.name], host.port, host.transport, host.form,
-                    name=host.name, pings=pings,
-                )
-            )  # fmt: skip
+            address = addresses[host.name]
+            if host.transport == "udp":
+                trains = sum(spec.kind == "neutral" and spec.pings == CALL_PINGS for spec in found)
+                found += relay_tries(
+                    "neutral", host.name, address, host.port, host.form, trains < CALL_TRAINS, None, NEUTRAL_PINGS,
+                    host.name,
+                )  # fmt: skip
+            else:
+                spec = TrySpec("neutral", host.name, address, host.port, "tcp", host.form, name=host.name,
+                               patience=PATIENCE)  # fmt: skip
+                found += [spec] * NEUTRAL_CONNECTS
     return found
 
 

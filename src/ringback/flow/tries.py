@@ -1,15 +1,33 @@
 """What is said to hosts that run no script of ours: pings to relays, openings to servers, lookups; and answers."""
 
+from typing import Literal
+
 from ringback import catalogue
 from ringback.catalogue import FunctionEntry
 from ringback.errors import BadInput
 from ringback.flow import chat_stream, tls_stream
 from ringback.flow.keystream import Keystream
 from ringback.record import Arm, ExchangeSpec
-from ringback.wire import Malformed, dns, stun, telegram
+from ringback.wire import Malformed, dns, mtproto, noise, stun, telegram, tls
 from ringback.wire.stun_attributes import Endpoint, build
 
 _PINGS = {"whatsapp": stun.TYPES["whatsapp-ping"]}  # the others' relays answer STUN's Binding
+_PONGS = {
+    stun.TYPES["whatsapp-ping"]: (stun.TYPES["whatsapp-pong"],),
+    stun.TYPES["binding"]: (stun.TYPES["binding-success"], stun.TYPES["binding-error"]),
+}
+TOKEN = slice(8, 20)  # where STUN has its transaction id
+
+Heard = Literal["more", "whole", "damaged"]
+"""Of a server's answer so far: more must come; it is whole; or no server that understood has sent it like that."""
+
+FINISHED = 53  # bytes of a TLS 1.3 Finished as it is sealed: 4 + 32 and 1 + 16 (RFC 8446, 4.4.4 and 5.2)
+PAYLOAD = 150  # bytes of a Noise client's encrypted payload
+MESSAGE = 152  # bytes of an MTProto message with an encrypted body
+LONGEST_FRAME = 4096  # bytes; what claims to be longer is damaged
+CHANGE_CIPHER_SPEC = tls.records(20, b"\x01")
+RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")  # RFC 8446, 4.1.3
+HELLO_DONE = b"\x0e\0\0\0"  # the last message of a TLS 1.2 server's flight (RFC 5246, 7.4.5)
 
 
 def ping(app: str, seed: bytes, n: int) -> bytes:
@@ -43,13 +61,28 @@ def pong(request: bytes, source: str = "192.0.2.1", port: int = 1024) -> bytes |
     return None
 
 
-def is_answer(request: bytes, data: bytes) -> bool:
-    """Whether `data` answers this very ping: by transaction id, or by the reflector's tag and query."""
-    if stun.looks_like(request):
-        answers = stun.looks_like(data) and data[8:20] == request[8:20]
-        return answers and data[:2] != request[:2]
+def token(ping: bytes) -> bytes:
+    """What a ping's answer repeats and no other ping of its flow has: transaction id, or tag and query."""
+    return ping[TOKEN] if stun.looks_like(ping) else ping[:16] + ping[32:40]
+
+
+def answered_token(data: bytes) -> bytes | None:
+    """The `token` of the ping that `data` answers; None where it is no answer to any."""
+    if stun.looks_like(data):
+        return data[TOKEN]
     answer = telegram.decode(data)
-    return isinstance(answer, telegram.HelloAnswer) and (answer.tag, answer.query) == (request[:16], request[32:40])
+    return answer.tag + answer.query if isinstance(answer, telegram.HelloAnswer) else None
+
+
+def is_answer(request: bytes, data: bytes) -> bool:
+    """Whether `data` answers this very ping, undamaged as far as can be seen."""
+    if answered_token(data) != token(request):
+        return False
+    if not stun.looks_like(request):
+        return True
+    asked, answer = stun.decode(request), stun.decode(data)
+    both = isinstance(asked, stun.Message) and isinstance(answer, stun.Message)
+    return both and answer.type in _PONGS[asked.type]  # type: ignore[union-attr]
 
 
 def opening(app: str, function: str, form: str, name: str, seed: bytes) -> bytes:
@@ -68,14 +101,80 @@ def opening(app: str, function: str, form: str, name: str, seed: bytes) -> bytes
     return writer(spec, entry, keystream).turns[0].data
 
 
-def is_opening_answer(form: str, data: bytes) -> bool:
-    """Whether the first bytes from a server say that it understood: a TLS handshake record or alert, a frame, or, for
-    `obfuscated`, any byte at all (they are encrypted)."""
+def heard(form: str, asked: bytes, data: bytes) -> Heard:
+    """How far `data`, all that a server sent, is the answer to the opening `asked`. Never raises on any `data`.
+
+    What is encrypted can't be looked into, but for Telegram's transport, whose keys the opening holds.
+    """
+    return {"tls": _tls_flight, "noise": _noise_hello}.get(form, _obfuscated_answer)(asked, data)
+
+
+def _tls_flight(asked: bytes, data: bytes) -> Heard:
+    own, hello = tls.decode_hello(asked), tls.decode_hello(data)
+    if isinstance(hello, Malformed):
+        return "more" if hello.reason == "truncated" else "damaged"  # an alert is one, too
+    if isinstance(own, Malformed) or hello.kind != tls.SERVER_HELLO or hello.ciphers[0] not in own.ciphers:
+        return "damaged"
+    at, ended = 0, hello.random == RETRY
+    while at < len(data):
+        record = tls.decode_record(data[at:])
+        if isinstance(record, Malformed):
+            return "more" if record.reason == "truncated" else "damaged"
+        kind, content, used = record
+        sealed = kind == tls.APPLICATION_DATA
+        if sealed and hello.session != own.session:  # TLS 1.3 repeats it, TLS 1.2 need not
+            return "damaged"
+        ended |= sealed or (kind == tls.HANDSHAKE and content.endswith(HELLO_DONE))
+        at += used
+    return "whole" if ended else "more"
+
+
+def _noise_hello(asked: bytes, data: bytes) -> Heard:
+    frame = noise.unframe(data)
+    if isinstance(frame, Malformed):
+        return "damaged" if len(data) >= 3 and int.from_bytes(data[:3], "big") > LONGEST_FRAME else "more"
+    hello = noise.decode_handshake(frame[0])
+    sound = isinstance(hello, noise.ServerHello) and (len(hello.ephemeral), len(hello.static)) == (32, 48)
+    return "whole" if sound else "damaged"
+
+
+def _obfuscated_answer(asked: bytes, data: bytes) -> Heard:
+    opening = mtproto.parse_opening(asked)
+    if isinstance(opening, Malformed):
+        return "damaged"
+    own = _message(opening.tag, mtproto.Obfuscation(opening, client=False).open(asked[mtproto.OPENING_LENGTH :]))
+    plain = mtproto.Obfuscation(opening, client=True).open(data)
+    if isinstance(mtproto.unframe(opening.tag, plain), Malformed):
+        return "damaged" if len(plain) >= 4 and _length(plain) > LONGEST_FRAME else "more"
+    answer = _message(opening.tag, plain)
+    repeats = isinstance(answer, mtproto.ResPq) and isinstance(own, mtproto.ReqPq) and answer.nonce == own.nonce
+    return "whole" if repeats else "damaged"
+
+
+def _length(plain: bytes) -> int:
+    return int.from_bytes(plain[:4], "little") & 0x7FFFFFFF
+
+
+def _message(tag: bytes, plain: bytes) -> mtproto.ReqPq | mtproto.ResPq | Malformed:
+    frame = mtproto.unframe(tag, plain)
+    return frame if isinstance(frame, Malformed) else mtproto.decode(frame[0])
+
+
+def closing(form: str, asked: bytes, seed: bytes) -> bytes:
+    """What follows a server's answer as a client's next would, with nothing in it that the server could accept: it
+    says so, or leaves. seed: 32 bytes or more."""
+    keystream = Keystream(seed, 1)
     if form == "tls":
-        return len(data) >= 3 and data[0] in (21, 22) and data[1] == 3
+        return CHANGE_CIPHER_SPEC + tls.records(tls.APPLICATION_DATA, keystream.block("finished", FINISHED))
     if form == "noise":
-        return len(data) >= 4 and data[0] == 0 and int.from_bytes(data[:3], "big") >= 1
-    return len(data) >= 1
+        free = keystream.block("finish", 48 + PAYLOAD)
+        return noise.encode_client_finish(noise.ClientFinish(free[:48], free[48:]))
+    opening = mtproto.parse_opening(asked)
+    if isinstance(opening, Malformed):
+        raise BadInput("not an opening", "tries.closing")
+    crypt = mtproto.Obfuscation(opening, client=True)
+    crypt.seal(bytes(len(asked) - mtproto.OPENING_LENGTH))  # the first request used up so many
+    return crypt.seal(mtproto.frame(opening.tag, keystream.block("message", MESSAGE)))
 
 
 def dns_query(name: str, seed: bytes, n: int = 0) -> bytes:

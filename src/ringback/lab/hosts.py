@@ -22,6 +22,8 @@ FLIGHT = 3900  # bytes of a server's encrypted extensions, certificate and Finis
 CERTIFICATE = 257  # bytes of a Noise server's certificate chain; its hello has then 350 B
 CHANGE_CIPHER_SPEC = b"\x14\x03\x03\x00\x01\x01"
 DECODE_ERROR = tls.Alert(2, 50)  # RFC 8446 section 6.2
+SEALED_ALERT = 19  # bytes of an alert as TLS 1.3 seals it: 2 + 1 + 16
+NO_SUCH_KEY = (-404).to_bytes(4, "little", signed=True)  # MTProto's transport error for an unknown key
 YEAR_2026 = 1_767_225_600
 
 
@@ -149,40 +151,56 @@ def _web(received: bytes) -> Reply:
             broken = record.reason != "truncated"
             return Reply(tls.encode_alert(DECODE_ERROR), close=True) if broken else Reply()
         end += record[2]
-    if end != len(received):
-        return Reply()  # answered when the hello was complete; what follows is encrypted
+    if end != len(received):  # answered when the hello was complete
+        return _refuse_sealed(received[end:])
     drawn = _drawn(received, 64 + FLIGHT)
     server = tls.server_hello(hello, drawn[:32], drawn[32:64])
     return Reply(server + CHANGE_CIPHER_SPEC + tls.records(tls.APPLICATION_DATA, drawn[64:]))
+
+
+def _refuse_sealed(received: bytes) -> Reply:
+    """What follows the hello is encrypted under keys that this server can't have: it says so and leaves."""
+    at = 0
+    while not isinstance(record := tls.decode_record(received[at:]), Malformed):
+        if record[0] == tls.APPLICATION_DATA:
+            return Reply(tls.records(tls.APPLICATION_DATA, _drawn(received, SEALED_ALERT)), close=True)
+        at += record[2]
+    return Reply()
 
 
 def _noise(received: bytes) -> Reply:
     opening = noise.decode_opening(received)
     if isinstance(opening, Malformed):
         return Reply(close=opening.reason != "truncated")
-    if opening[1] != len(received):
-        return Reply()
+    if opening[1] != len(received):  # no finish of a stranger's decrypts: the server leaves
+        return Reply(close=not isinstance(noise.unframe(received[opening[1] :]), Malformed))
     drawn = _drawn(received, 80 + CERTIFICATE)
     return Reply(noise.encode_server_hello(noise.ServerHello(drawn[:32], drawn[32:80], drawn[80:])))
 
 
 def _obfuscated(received: bytes) -> Reply:
-    """Answers the first request of a key exchange; to anything else a data centre says nothing."""
+    """Answers the first request of a key exchange, and a message under a key that it does not know with an error; to
+    anything else a data centre says nothing."""
     opening = mtproto.parse_opening(received)
     if isinstance(opening, Malformed):
         return Reply()
     crypt = mtproto.Obfuscation(opening, client=False)
     plain = crypt.open(received[mtproto.OPENING_LENGTH :])
     frame = mtproto.unframe(opening.tag, plain)
-    if isinstance(frame, Malformed) or frame[1] != len(plain):
+    if isinstance(frame, Malformed):
         return Reply()
     asked = mtproto.decode(frame[0])
     if not isinstance(asked, mtproto.ReqPq):
         return Reply()
-    drawn = _drawn(received, 48)
+    drawn = _drawn(received[: mtproto.OPENING_LENGTH + frame[1]], 48)
     keys = tuple(int.from_bytes(drawn[24 + 8 * i : 32 + 8 * i], "big") for i in range(3))
     answer = mtproto.ResPq(YEAR_2026 << 32 | 1, asked.nonce, drawn[:16], drawn[16:24], keys)
-    return Reply(crypt.seal(mtproto.frame(opening.tag, mtproto.encode(answer))))
+    first = crypt.seal(mtproto.frame(opening.tag, mtproto.encode(answer)))
+    if frame[1] == len(plain):
+        return Reply(first)
+    if isinstance(mtproto.unframe(opening.tag, plain[frame[1] :]), Malformed):
+        return Reply()
+    return Reply(crypt.seal(mtproto.frame(opening.tag, NO_SUCH_KEY)), close=True)
 
 
 def _drawn(seed: bytes, size: int) -> bytes:

@@ -148,7 +148,11 @@ class Try(msgspec.Struct):
 
     where: `here` (the participant) or `vantage`. kind: `neutral`, `app`, `peer`, `site`. step: how far it went.
     sent / answered count requests and answers (a ping train counts each ping; a connect counts one).
-    answered_indices lists which pings of a train were answered, so that a cut-off shows.
+    answered_indices lists which pings of a train were answered, so that a cut-off shows; rtts_ms: their round trips,
+    in the same order. every_ms: between two pings; size: IP bytes of the larger of ping and answer. rtt_ms: the
+    median, or how long a connect took. damaged: what came back and can't have been sent so. Of a stream: first_ms and
+    flight_ms from connect to first byte and whole of the server's first flight; through: what was said after it was
+    met by an end or an answer, end_ms later; received: bytes that came.
     """
 
     where: Literal["here", "vantage"]
@@ -167,3 +171,12 @@ class Try(msgspec.Struct):
     rtt_ms: float | None = None
     answered_indices: list[int] = []
     icmp: list[IcmpError] = []
+    rtts_ms: list[float] = []
+    every_ms: float | None = None
+    size: int = 0
+    damaged: int = 0
+    first_ms: float | None = None
+    flight_ms: float | None = None
+    end_ms: float | None = None
+    through: bool = False
+    received: int = 0

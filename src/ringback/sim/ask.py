@@ -88,12 +88,14 @@ class AskClient:
 
 
 class AskServer:
-    """The peer's half: the far end answers when the request has arrived. `source`: the address that asked."""
+    """The peer's half: the far end answers when the request has arrived. `source`: the address that asked. answered:
+    called after each answer, which may have given the far end something to do."""
 
-    def __init__(self, end: PeerEnd, source: str, clock: Clock) -> None:
+    def __init__(self, end: PeerEnd, source: str, clock: Clock, answered: Callable[[], None]) -> None:
         self._end = end
         self._source = source
         self._clock = clock
+        self._told = answered
         self._received = bytearray()
         self._answered = False
         self.connection: Connection | None = None
@@ -115,6 +117,7 @@ class AskServer:
         nonce = bytes(255 - byte for byte in self._received[:NONCE])
         assert self.connection is not None
         self.connection.write(framed(answer, nonce))
+        self._told()
 
     def refused(self, error: Packet) -> None:
         pass

@@ -100,7 +100,7 @@ class Peer:
 
     def _accept(self, packet: Packet) -> Owner:
         if packet.dport == self._control_port:
-            return AskServer(self._end, packet.src, self._clock)
+            return AskServer(self._end, packet.src, self._clock, self._side.plan)
         self._accepted -= 1
         stream = EndStream(self._accepted, self._side.tell, self._clock, packet.dport, packet.src)
         self._streams[self._accepted] = stream

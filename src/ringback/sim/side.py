@@ -55,12 +55,12 @@ class Side:
             self._obey(commands)
         wake = self._end.wake_at
         if wake is not None and wake < self._wake_at:
-            self._plan()
+            self.plan()
         if self._decides and self._end.finished:
             self._clock.stopped = True
 
     def _settle(self) -> None:
-        self._plan()
+        self.plan()
         if self._decides and self._end.finished:
             self._clock.stopped = True
 
@@ -106,7 +106,8 @@ class Side:
         if sends:
             heappush(clock.heap, (sends[-1].at, clock.order(), self._send_next, sends))
 
-    def _plan(self) -> None:
+    def plan(self) -> None:
+        """Take the end's wish to be woken, which may have changed."""
         wake = self._end.wake_at
         if wake is not None and wake < self._wake_at:
             self._wake_at = wake

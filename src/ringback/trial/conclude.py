@@ -12,7 +12,7 @@ from ringback.trial.terms import Result
 from ringback.verdict.judge import Context, judge
 from ringback.verdict.network import network_state
 
-HEADERS_OF_A_TRY = 150  # bytes a try costs beside its packets, roughly
+STREAM_TRY = 1_400  # bytes of a stream's try beside what the server sends: openings, headers, handshakes
 
 
 class Where(msgspec.Struct, frozen=True):
@@ -121,10 +121,17 @@ def _same_but_path(a: Cell, b: Cell) -> bool:
     return msgspec.structs.replace(a, path="") == msgspec.structs.replace(b, path="")
 
 
+def _bytes(each: Try) -> int:
+    """What a try from here cost, roughly; one at the vantage cost this network nothing."""
+    if each.where == "vantage":
+        return 0
+    return STREAM_TRY + each.received if each.transport == "tcp" else each.size * (each.sent + each.answered)
+
+
 def _measurement(trial: CellTrial, verdict: Verdict, where: Where, result: Result) -> Measurement:
     cell = trial.cell
     tried = [t for t in result.tries if t.app == cell.app and t.function == cell.function and t.path == cell.path]
-    cost = Cost(round(trial.seconds, 3), trial.bytes + HEADERS_OF_A_TRY * sum(t.sent for t in tried))
+    cost = Cost(round(trial.seconds, 3), trial.bytes + sum(map(_bytes, tried)))
     name = f"{where.network}-{where.participant}-{cell.path}-{cell.app}-{cell.function}-{cell.direction or 'any'}"
     return Measurement(
         id=name,

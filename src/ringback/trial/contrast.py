@@ -1,6 +1,9 @@
 """The tries of a session: here, and on request at the vantage; and which targets there are."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
+
+from msgspec.structs import replace
 
 from ringback.catalogue import Catalogue
 from ringback.errors import BadInput
@@ -12,9 +15,15 @@ from ringback.trial.tries import TryRun
 
 PINGS = 25
 RELAY_FLOWS = 6
-CONNECTS = 6
-DNS_TRIES = 6  # fewer silent ones than five can never accuse
-VANTAGE_ATTEMPTS = 40  # at one a second, the vantage's tries take about ten
+CONNECTS = 10  # of a function, over all its forms: streams that need a retransmission are a matter of several
+LEAST_CONNECTS = 6  # of a form; fewer silent ones than five can never accuse
+DNS_TRIES = 6
+NEUTRAL_CONNECTS = 3  # of each neutral host
+CALL_TRAINS = 3  # of each app, and of neutral hosts
+CALL_PINGS, CALL_EVERY = 525, 0.02  # about a call's packets, bytes and seconds
+TRAIN_KBPS = 25.0  # of one such train, each way
+PATIENCE = 10.0  # seconds for a connect, as long as a text exchange may take
+VANTAGE_ATTEMPTS = 40  # at one a second, the vantage's tries take about twenty
 
 
 class TriesActivity:
@@ -53,7 +62,7 @@ class TriesActivity:
         commands = list(self._run.start(now))
         if self._vantage_wanted:
             session = self._desk.session
-            outside = [spec for spec in self._specs if spec.kind != "peer"]
+            outside = [spec for spec in self._specs if spec.kind != "peer" and not _neutral_name(spec)]
             commands.append(self._desk.ask(self, "vantage", control.VantageRequest(session, outside)))
         return commands
 
@@ -113,7 +122,7 @@ def targets(
             if entry is None:
                 continue
             if function == "voice":
-                found += _relay_tries(app, relays(app), entry.app_port["relay-call"])
+                found += _app_relays(app, relays(app), entry.app_port["relay-call"])
                 continue
             for form in entry.forms:
                 name = entry.name_of.get(form, entry.names[0])
@@ -124,35 +133,65 @@ def targets(
                 address = resolve(name)
                 if address is None:
                     continue
-                port = entry.app_port[form]
-                spec = control.TrySpec("app", name, address, port, "tcp", form, app, function, name)
-                found += [spec] * (CONNECTS // 2 if len(entry.forms) > 2 else CONNECTS)
-    for address in neutral:
-        found.append(control.TrySpec("neutral", address, address, 3478, "udp", "stun", pings=PINGS))
-        found.append(control.TrySpec("neutral", address, address, 443, "tcp", "tls", name=catalogue.neutral_names[0]))
+                spec = control.TrySpec(
+                    "app", name, address, entry.app_port[form], "tcp", form, app, function, name, patience=PATIENCE
+                )  # fmt: skip
+                streams = sum(form != "dns" for form in entry.forms)
+                found += [spec] * max(LEAST_CONNECTS, CONNECTS // streams)
+    for i, address in enumerate(neutral):
+        found += relay_tries("neutral", address, address, 3478, "stun", i < CALL_TRAINS)
+        spec = control.TrySpec("neutral", address, address, 443, "tcp", "tls", name=catalogue.neutral_names[0],
+                               patience=PATIENCE)  # fmt: skip
+        found += [spec] * NEUTRAL_CONNECTS
     for name in sites:
         address = resolve(name)
         if address is not None:
-            found.append(control.TrySpec("site", name, address, 443, "tcp", "tls", name=name))
+            found.append(control.TrySpec("site", name, address, 443, "tcp", "tls", name=name, patience=PATIENCE))
+            if resolver is not None:  # names that belong to no app are asked for as well
+                found.append(
+                    control.TrySpec("neutral", name, resolver, 53, "udp", "dns", name=name, pings=2, expect=address)
+                )
     return found
 
 
-def _relay_tries(app: str, relays: Sequence[str], port: int) -> list[control.TrySpec]:
-    return [
-        control.TrySpec(
-            "app",
-            relays[i % len(relays)],
-            relays[i % len(relays)],
-            port,
-            "udp",
-            "relay-call",
-            app,
-            "voice",
-            pings=PINGS,
-        )
-        for i in range(RELAY_FLOWS if relays else 0)
-    ]
+def relay_tries(
+    kind: Literal["app", "neutral"],
+    target: str,
+    address: str,
+    port: int,
+    form: str,
+    as_call: bool,
+    app: str | None = None,
+    pings: int = PINGS,
+    name: str | None = None,
+) -> list[control.TrySpec]:
+    """A short train of pings, and where `as_call` a second one that is about what a call would send."""
+    function = None if app is None else "voice"
+    short = control.TrySpec(kind, target, address, port, "udp", form, app, function, name, pings=pings)
+    return [short, replace(short, pings=CALL_PINGS, every=CALL_EVERY)] if as_call else [short]
+
+
+def _app_relays(app: str, relays: Sequence[str], port: int) -> list[control.TrySpec]:
+    found = []
+    for i in range(RELAY_FLOWS if relays else 0):
+        relay = relays[i % len(relays)]
+        found += relay_tries("app", relay, relay, port, "relay-call", i < CALL_TRAINS, app)
+    return found
 
 
 def _dns_try(app: str, function: str, name: str, resolver: str, expect: str | None) -> control.TrySpec:
     return control.TrySpec("app", name, resolver, 53, "udp", "dns", app, function, name, pings=2, expect=expect)
+
+
+def _neutral_name(spec: control.TrySpec) -> bool:
+    return spec.kind == "neutral" and spec.form == "dns"
+
+
+def bearable(specs: Sequence[control.TrySpec], rates: Sequence[float | None]) -> list[control.TrySpec]:
+    """The tries that a link of these rates (kbit/s each way; None: unknown) bears side by side: trains as long as calls
+    only where all of them take less than half of it. No rates: none of those."""
+    trains = sum(spec.pings == CALL_PINGS for spec in specs)
+    known = [rate for rate in rates if rate is not None]
+    if rates and all(rate >= 2 * trains * TRAIN_KBPS for rate in known):
+        return list(specs)
+    return [spec for spec in specs if spec.pings < CALL_PINGS]

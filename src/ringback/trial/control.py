@@ -78,7 +78,8 @@ class FarRound(msgspec.Struct, frozen=True):
 
 
 class TrySpec(msgspec.Struct, frozen=True):
-    """A try at a host without a script: kind neutral|app|peer|site; address to try; see record.Try."""
+    """A try at a host without a script: kind neutral|app|peer|site; address to try; see record.Try. every: seconds
+    between pings. patience: seconds that a connect may take."""
 
     kind: Literal["neutral", "app", "peer", "site"]
     target: str
@@ -91,6 +92,8 @@ class TrySpec(msgspec.Struct, frozen=True):
     name: str | None = None
     pings: int = 1
     expect: str | None = None  # dns: the address that the name has, where it is known
+    every: float = 0.1
+    patience: float = 4.0
 
 
 class VantageRequest(msgspec.Struct, frozen=True):

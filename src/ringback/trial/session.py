@@ -8,11 +8,11 @@ import msgspec
 from ringback.catalogue import Catalogue
 from ringback.errors import BadInput
 from ringback.flow.script import Script
-from ringback.record import Cell, ExchangeSpec, Transport, Try
+from ringback.record import Cell, ExchangeSpec, Round, StreamOutcome, Transport, Try
 from ringback.trial import control, limited, probe
 from ringback.trial.activity import Owner, RoundActivity
 from ringback.trial.cells import CellTrial
-from ringback.trial.contrast import TriesActivity
+from ringback.trial.contrast import TriesActivity, bearable
 from ringback.trial.locating import ROUND_SECONDS, Locating
 from ringback.trial.pairs import FLOWS_OF_A_PAIR, draw_pairs
 from ringback.trial.plan import MEDIA_PHASE, Chance, Planned, cells_of, draw_round, form_plans
@@ -53,6 +53,8 @@ class Session:
         self._trials = cell_trials(settings, catalogue)
         self._schedule = Schedule(self._trials, settings.paths, settings.mode, settings.everywhere, settings.budget_s)
         self._prelude: list[Activity] = []
+        self._untried: list[str] = []
+        self._knocked_again: set[str] = set()
         self._quiet = settings.mode == "quiet"
         self._tries: list[Try] = []
         self._transcript: control.Transcript | None = None
@@ -118,14 +120,10 @@ class Session:
         return Try("here", path, "peer", peer, None, None, "control", "tcp", 0, self._began, 1, 1)
 
     def _start_tries(self, now: float) -> Sequence[Command]:
+        """What sizes the link and shows that a path carries anything comes first: tries over a tunnel that is not up
+        yet would tell of the tunnel."""
         self._stage = "tries"
-        at_once = FLOWS_OF_A_PAIR if self._quiet else None
-        for i, path in enumerate(self._settings.paths):
-            specs = list(self._settings.tries)
-            self._random.shuffle(specs)
-            vantage = i == 0 and self._grant is not None
-            seed = self._random.randbytes(32)
-            self._prelude.append(TriesActivity(specs, path, self, seed, vantage, at_once))
+        self._untried = list(self._settings.paths)
         if self._grant is not None:
             self._prelude.append(self._probe_round(probe.FORM, "udp", self._settings.paths[0]))
             for path in self._settings.paths:
@@ -133,11 +131,34 @@ class Session:
         return self._go_on_trying(now)
 
     def _go_on_trying(self, now: float) -> list[Command]:
-        """Tries and what sizes the link run side by side, in a quiet session one after the other."""
+        """Side by side, in a quiet session one after the other."""
         commands: list[Command] = []
         while self._prelude and not (self._quiet and self._activities):
             commands += self._begin(self._prelude.pop(0), now)
+        sized = not any(isinstance(activity, RoundActivity) for activity in self._activities)
+        while self._untried and sized and not (self._quiet and self._activities):
+            commands += self._begin(self._tries_over(self._untried.pop(0)), now)
         return commands
+
+    def _tries_over(self, path: str) -> TriesActivity:
+        first = path == self._settings.paths[0] and self._grant is not None
+        at_length = first and self._settings.mode == "default"
+        specs = bearable(self._settings.tries, (self._link.up, self._link.down) if at_length else ())
+        self._random.shuffle(specs)
+        at_once = FLOWS_OF_A_PAIR if self._quiet else None
+        return TriesActivity(specs, path, self, self._random.randbytes(32), first, at_once)
+
+    def _knocked(self, seen: Round, path: str) -> None:
+        """A path that carried nothing in that time is asked once more: a tunnel may have been about to open."""
+        outcome = seen.exchanges[0].outcome
+        connected = outcome.connected if isinstance(outcome, StreamOutcome) else None
+        if connected is not None:
+            peer = self._settings.peer or ""
+            known = Try("here", path, "peer", peer, None, None, "control", "tcp", 0, self._began, 1, 1)
+            self._tries.append(msgspec.structs.replace(known, rtt_ms=1000 * connected))
+        elif path != self._settings.paths[0] and path not in self._knocked_again:
+            self._knocked_again.add(path)
+            self._prelude.append(self._probe_round(probe.KNOCK, "tcp", path))
 
     def _probe_round(self, form: str, transport: Transport, path: str) -> RoundActivity:
         assert self._grant is not None
@@ -247,6 +268,8 @@ class Session:
                 self._locating.take(activity.round)
             elif activity.round is not None:
                 self._link.take(activity.round, self._settings.paths[0])
+                if activity.planned.form == probe.KNOCK:
+                    self._knocked(activity.round, activity.planned.cell.path)
             return
         if activity.ran is not None:
             trial.ran(*activity.ran)

@@ -1,7 +1,9 @@
 """Tries at hosts that are under no script of ours: does it answer, and how far. One engine for both places.
 
-A UDP try is a train of pings on one 5-tuple; a TCP try connects and sends an opening; what counts is an answer of the
-right kind. Tries start in the order given, spaced by SPACING, so that an interleaving drawn beforehand stays one.
+A UDP try is a train of pings on one 5-tuple. A TCP try connects, sends an opening, hears the server's first flight
+and goes on with what the server can only refuse, until it does: so that a cut-off some packets on shows as well. What
+counts is an answer of the right kind. Tries start in the order given, spaced by SPACING, so that an interleaving drawn
+beforehand stays one.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,10 +18,12 @@ from ringback.trial.seam import Close, Command, Connected, Delivered, Ended, Eve
 from ringback.trial.seam import Write as WriteStream
 
 SPACING = 0.05  # seconds between starts
-PING_EVERY = 0.1  # seconds
-PATIENCE = 4.0  # seconds that an answer may take; a SYN is retried at 1 and 3 s within it
+HEADERS = 28  # bytes, IPv4 and UDP
+PATIENCE = 4.0  # seconds that a connect may take by default; a SYN is retried at 1 and 3 s within it
+TRIPS = 2.5  # so many round trips as the connect took are left for each further step,
+STEP = 4.0  # and at least so many seconds
 LAST_PING = 1.5  # seconds for a ping's answer after the last was sent
-
+TRAIN = 50  # pings; longer trains of the vantage's are reported without each ping's fate
 
 RCODES = {2: "dns_server_failure", 3: "dns_nxdomain_error", 5: "dns_refused_error"}  # RFC 1035 4.1.1, OONI's names
 
@@ -50,43 +54,106 @@ class _One:
         self.opened = False
         self.over = False
         self.failure: str | None = None
-        self.rtts: list[float] = []
+        self.rtts: dict[int, float] = {}
         self.sent_at: dict[int, float] = {}
-        self.answered: set[int] = set()
         self.received = b""
         self.icmp: list[IcmpError] = []
+        self.damaged = 0
+        self.size = 0
+        self.first: float | None = None
+        self.flight: float | None = None
+        self.end: float | None = None
+        self.through = False
+        self.seed = seed + abs(flow).to_bytes(4, "big")
         if spec.transport == "udp":
-            own = seed + abs(flow).to_bytes(4, "big")
-            self.requests = [_request(spec, own, i) for i in range(spec.pings)]
-            self._life = (spec.pings - 1) * PING_EVERY + LAST_PING
+            self.requests = [_request(spec, self.seed, i) for i in range(spec.pings)]
+            self._life = (spec.pings - 1) * spec.every + LAST_PING
         else:
-            own = seed + abs(flow).to_bytes(4, "big")
             self.requests = [
-                bytes_of.opening(spec.app or "", spec.function or "", spec.form, spec.name or spec.target, own)
+                bytes_of.opening(spec.app or "", spec.function or "", spec.form, spec.name or spec.target, self.seed)
             ]
-            self._life = PATIENCE
+            self._life = spec.patience
+        pings = spec.transport == "udp" and spec.form != "dns"
+        self._index = {bytes_of.token(ping): i for i, ping in enumerate(self.requests)} if pings else {}
 
     def open(self, at: float, path: str) -> Command:
         self.opened = True
         self.start, self.deadline = at, at + self._life
         return Open(self.flow, self.spec.transport, self.spec.address, self.spec.port, path)
 
-    def hear(self, data: bytes) -> int | None:
-        """The request that this datagram answers: of several alike (a reflector's hellos) the latest sent."""
-        waiting = [i for i in self.sent_at if i not in self.answered]
-        for i in reversed(waiting):
-            if self.spec.form == "dns":
-                answer = bytes_of.dns_answer(self.requests[i], data)
-                if answer is not None:
-                    self.failure = _dns_failure(self.spec, *answer) or self.failure
-                    return i
-            elif bytes_of.is_answer(self.requests[i], data):
+    def hear(self, data: bytes, at: float) -> None:
+        """A datagram: which request it answers, if any."""
+        if self.spec.form == "dns":
+            answered = self._hear_dns(data)
+        else:
+            answered = self._index.get(bytes_of.answered_token(data) or b"")
+            if answered is None or not bytes_of.is_answer(self.requests[answered], data):
+                self.damaged += 1
+                return
+            self.size = max(self.size, len(data) + HEADERS)
+        if answered is not None and answered in self.sent_at and answered not in self.rtts:
+            self.rtts[answered] = at - self.sent_at[answered]
+
+    def _hear_dns(self, data: bytes) -> int | None:
+        for i in reversed([i for i in self.sent_at if i not in self.rtts]):
+            answer = bytes_of.dns_answer(self.requests[i], data)
+            if answer is not None:
+                self.failure = _dns_failure(self.spec, *answer) or self.failure
                 return i
         return None
 
+    # -- a stream, step by step -----------------------------------------------------------------------------------
+
+    def connected(self, at: float) -> bytes:
+        """What to say first."""
+        self.rtts[0] = at - self.start
+        self._go_on_until(at)
+        return self.requests[0]
+
+    def _go_on_until(self, at: float) -> None:
+        self.deadline = at + max(STEP, TRIPS * self.rtts[0])
+
+    def deliver(self, data: bytes, at: float) -> bytes | None:
+        """What to say next: something, nothing yet, or (None) that it is over."""
+        if not self.received:
+            self.first = at - self.start - self.rtts[0]
+        self.received += data
+        if self.flight is not None:
+            self._met(at)
+            return None
+        step = bytes_of.heard(self.spec.form, self.requests[0], self.received)
+        if step == "damaged":
+            self.damaged += 1
+            return None
+        if step == "more":
+            return b""
+        self.flight = at - self.start - self.rtts[0]
+        self._go_on_until(at)
+        return bytes_of.closing(self.spec.form, self.requests[0], self.seed)
+
+    def _met(self, at: float) -> None:
+        assert self.flight is not None
+        self.through, self.end = True, at - self.start - self.rtts[0] - self.flight
+
+    def ended(self, failure: str | None, at: float) -> None:
+        if self.flight is not None and failure is None:
+            self._met(at)
+        elif self.flight is None:
+            self.failure = failure or "eof_error"
+
+    # -- what came of it ------------------------------------------------------------------------------------------
+
+    @property
+    def answered(self) -> int:
+        """Pings answered; of a stream whether the server said anything that it may have said."""
+        if self.spec.transport == "udp":
+            return len(self.rtts)
+        return int(self.flight is not None or self.damaged > 0)
+
     def result(self, where: Literal["here", "vantage"], path: str) -> Try:
-        spec = self.spec
-        sent = len(self.sent_at) if spec.transport == "udp" else 1
+        spec, rtts = self.spec, sorted(self.rtts.values())
+        datagrams = spec.transport == "udp"
+        each = sorted(self.rtts) if datagrams and (where == "here" or spec.pings <= TRAIN) else []
         return Try(
             where=where,
             path=path,
@@ -98,12 +165,21 @@ class _One:
             transport=spec.transport,
             port=spec.port,
             started_at=self.start,
-            sent=sent,
-            answered=len(self.answered),
+            sent=len(self.sent_at) if datagrams else 1,
+            answered=self.answered,
             failure=self.failure if self.answered else (self.failure or "generic_timeout_error"),
-            rtt_ms=1000 * sorted(self.rtts)[len(self.rtts) // 2] if self.rtts else None,
-            answered_indices=sorted(self.answered),
+            rtt_ms=1000 * rtts[len(rtts) // 2] if rtts else None,
+            answered_indices=each if datagrams else [0] * self.answered,
             icmp=self.icmp,
+            rtts_ms=[round(1000 * self.rtts[i], 1) for i in each],
+            every_ms=1000 * spec.every if spec.pings > 1 else None,
+            size=max(self.size, len(self.requests[0]) + HEADERS) if datagrams else 0,
+            damaged=self.damaged,
+            first_ms=None if self.first is None else 1000 * self.first,
+            flight_ms=None if self.flight is None else 1000 * self.flight,
+            end_ms=None if self.end is None else 1000 * self.end,
+            through=self.through,
+            received=len(self.received),
         )
 
 
@@ -161,7 +237,7 @@ class TryRun:
             commands.append(one.open(one.start if self._at_once is None else now, self._path))
             if one.spec.transport == "udp":
                 commands.extend(
-                    Send(one.flow, one.start + i * PING_EVERY, data, i) for i, data in enumerate(one.requests)
+                    Send(one.flow, one.start + i * one.spec.every, data, i) for i, data in enumerate(one.requests)
                 )
         return commands
 
@@ -175,14 +251,11 @@ class TryRun:
             return ()
         if isinstance(event, Sent):
             one.sent_at[event.index] = event.at
-            self.bytes += len(one.requests[event.index]) + 28
+            self.bytes += len(one.requests[event.index]) + HEADERS
         elif isinstance(event, Received):
-            self.bytes += len(event.data) + 28
-            answered = one.hear(event.data)
-            if answered is not None:
-                one.answered.add(answered)
-                one.rtts.append(event.at - one.sent_at[answered])
-            if len(one.answered) == len(one.requests):
+            self.bytes += len(event.data) + HEADERS
+            one.hear(event.data, event.at)
+            if len(one.rtts) == len(one.requests):
                 return self._end(one)
         elif isinstance(event, Refused):
             if one.answered:
@@ -193,19 +266,20 @@ class TryRun:
                 return ()
             one.failure = "connection_refused" if event.code == 3 else "host_unreachable"
         elif isinstance(event, Connected):
-            one.rtts.append(event.at - one.start)
-            self.bytes += 200 + len(one.requests[0])
-            return (WriteStream(one.flow, one.requests[0]),)
+            self.bytes += 200
+            return self._say(one, one.connected(event.at))
         elif isinstance(event, Delivered):
             self.bytes += len(event.data) + 40
-            one.received += event.data
-            if bytes_of.is_opening_answer(one.spec.form, one.received):
-                one.answered.add(0)
-                return self._end(one)
+            says = one.deliver(event.data, event.at)
+            return self._end(one) if says is None else self._say(one, says)
         elif isinstance(event, Ended):
-            one.failure = event.failure or "eof_error"
+            one.ended(event.failure, event.at)
             return self._end(one)
         return ()
+
+    def _say(self, one: _One, data: bytes) -> Sequence[Command]:
+        self.bytes += len(data)
+        return (WriteStream(one.flow, data),) if data else ()
 
     def _end(self, one: _One) -> Sequence[Command]:
         one.over = True

@@ -1,32 +1,63 @@
 """The contrast of destinations: the app's own relays and hosts, here and from the vantage, beside neutral hosts here.
 
-Its null (all destinations alike) is false by nature, so it accuses only where the vantage's lower 95 % bound lies above
-this network's upper bound, at least 0.9 answer at the vantage, the neutral hosts answer here, and the app's upper
-bound here lies below the neutral hosts' lower 99 % bound here. Alpha does not cover it.
+Its null (all destinations alike) is false by nature, so it accuses only where, of some quantity, the vantage's lower
+95 % bound lies above this network's upper bound, at least 0.9 answer at the vantage, the neutral hosts answer here,
+and the app's upper bound here lies below the neutral hosts' lower 99 % bound here; both by a margin where quantities
+are so well known that nature's own differences would show. Alpha does not cover it.
 
-Two things are counted, and either may accuse: flows that had an answer at all (a flow is blocked as one, so that its
-pings are no independent witnesses), and, on the flows that had, pings that were answered, counted in clusters
-(`shares.clustered`). Pings are small and few: a limited rate or a late cut-off escapes them.
+Like is compared with like only: names with names, trains as long as calls with such, streams with streams. What each
+kind is counted by stands in `COUNTS`; any of them may accuse. A delay is accused where the way to the app's host is
+longer than the way there by way of the partner, which nature keeps to, and than neutral hosts make expect.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from ringback.record import Cell, Mechanism, Trigger, Try
-from ringback.verdict.finding import Finding
-from ringback.verdict.shares import CONFIDENCE, Share, clustered, counted
+from ringback.record import Cell, Trigger, Try
+from ringback.verdict import tried
+from ringback.verdict.finding import RANK, Finding
+from ringback.verdict.shares import Share
+from ringback.verdict.tried import flows, good, group, pings, prompt, through
 
 AT_VANTAGE = 0.9
 NEUTRAL_HERE = 0.5
 NEUTRAL_CONFIDENCE = 0.99  # the link's own loss strikes both, and often: what guards against it is strict
 MIN_DOWN = 3  # silent tries on each side that make a service down
-MIN_TAIL = 8  # pings without an answer that make a cut
 ANSWERS = 0.9
+MIN_DELAY_MS: Mapping[str, float] = {"voice": 100.0, "text": 1333.0}
+"""Two thirds of the one-way delay that makes each unusable; other functions suffer no delay."""
+
+SLOW = ("loss", "drop-after", "police", "shape")
 
 Outcome = Literal["accuses", "down", "agrees", "undecided"]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A share by which one kind of tries is compared. margin: between bounds, at least. confidence: of the neutral
+    hosts' bound."""
+
+    share: Callable[[Sequence[Try], float], Share]
+    margin: float = 0.0
+    confidence: float = NEUTRAL_CONFIDENCE
+
+
+ANSWERED = Counted(flows)
+LOST = Counted(pings, margin=0.10)  # two thirds of the loss that makes calls unusable
+THROUGH = Counted(through)
+PROMPT = Counted(prompt, margin=0.10, confidence=0.999)
+"""One lost packet in a dozen makes a stream late, on any link: it takes most of them to accuse."""
+
+FORM_PROMPT = Counted(prompt, margin=0.20, confidence=0.999)
+
+COUNTS: Mapping[str, tuple[Counted, ...]] = {
+    "udp": (ANSWERED, LOST),
+    "train": (LOST,),  # whether a flow is answered at all is told by the short ones
+    "tcp": (ANSWERED, THROUGH, PROMPT),
+    "form": (ANSWERED, THROUGH, FORM_PROMPT),  # streams of one form among several
+    "dns": (ANSWERED, LOST),
+}
 
 
 @dataclass(frozen=True)
@@ -46,109 +77,103 @@ def compare(cell: Cell, tries: Sequence[Try]) -> Contrast:
     """Over the tries of this cell's app, function and path; names (dns), datagrams and streams are compared apart.
     One group that accuses is enough; a service is down only if no group answers anywhere."""
     own = [t for t in tries if t.kind == "app" and t.app == cell.app and t.function == cell.function]
-    neutral = [t for t in tries if t.kind == "neutral" and t.where == "here" and t.path == cell.path]
-    groups = [[t for t in own if _group(t) == name] for name in ("udp", "tcp", "dns")]
-    results = [_group_contrast(group, neutral, cell.path) for group in groups if group]
-    for result in results:
-        if result.outcome == "accuses":
-            return result
-    hosts = [r for r, group in zip(results, [g for g in groups if g], strict=True) if _group(group[0]) != "dns"]
+    others = [t for t in tries if t.kind == "neutral" and t.path in (cell.path, "direct")]
+    ways = [t.rtt_ms for t in tries if t.kind == "peer" and t.path == cell.path and t.rtt_ms is not None]
+    peer_ms = max(ways, default=None)
+    results: dict[str, Contrast] = {}
+    for name, group_of in _groups(own).items():
+        kind = "form" if name.startswith("form ") else name
+        alike = [t for t in others if group(t) == group(group_of[0])]
+        results[name] = _Group(cell, group_of, alike, others, peer_ms).contrast(COUNTS[kind])
+    accusing = [r for r in results.values() if r.outcome == "accuses"]
+    if accusing:
+        return min(accusing, key=lambda r: RANK[r.finding.mechanism])
+    hosts = [r for name, r in results.items() if name in ("udp", "tcp")]
     if hosts and all(r.outcome == "down" for r in hosts):
         return hosts[0]
-    if hosts and all(r.outcome == "agrees" for r in results):
+    if hosts and all(r.outcome == "agrees" for name, r in results.items() if not name.startswith("form ")):
         return hosts[0]
     return UNDECIDED
 
 
-def _group(each: Try) -> str:
-    return "dns" if each.form == "dns" else each.transport
+def _groups(own: Sequence[Try]) -> dict[str, list[Try]]:
+    found: dict[str, list[Try]] = {}
+    for each in own:
+        found.setdefault(group(each), []).append(each)
+    forms = sorted({t.form for t in found.get("tcp", [])})
+    if len(forms) > 1:  # what stops one of them may leave the other, shorter one alone
+        found |= {f"form {form}": [t for t in found["tcp"] if t.form == form] for form in forms}
+    return found
 
 
-def _group_contrast(own: Sequence[Try], neutral: Sequence[Try], path: str) -> Contrast:
-    here = [t for t in own if t.where == "here" and t.path == path]
-    vantage = [t for t in own if t.where == "vantage"]
-    alike = [t for t in neutral if _group(t) == _group(own[0])] or list(neutral)
-    if not here or not _neutral_answers(neutral):
+@dataclass(frozen=True)
+class _Group:
+    """Tries of one kind at an app's hosts (own) and at neutral hosts (alike; others: of any kind), from everywhere."""
+
+    cell: Cell
+    own: Sequence[Try]
+    alike: Sequence[Try]
+    others: Sequence[Try]
+    peer_ms: float | None
+
+    def _here(self, tries: Sequence[Try]) -> list[Try]:
+        return [t for t in tries if t.where == "here" and t.path == self.cell.path]
+
+    def contrast(self, counts: Sequence[Counted]) -> Contrast:
+        here, alike = self._here(self.own), self._here(self.alike)
+        vantage = [t for t in self.own if t.where == "vantage"]
+        if not here or not _neutral_answers(self._here(self.others)):
+            return UNDECIDED
+        if len(here) >= MIN_DOWN and len(vantage) >= MIN_DOWN and not any(good(t) for t in self.own):
+            return Contrast("down", Finding("none"))
+        trigger: Trigger = "dns" if group(here[0]) == "dns" else "destination"
+        if _neutral_answers(alike):
+            if any(_worse(count, here, vantage, alike) for count in counts):
+                return Contrast("accuses", self._found(here, alike), trigger)
+            if trigger == "destination" and (late := self._late()) is not None:
+                return Contrast("accuses", tried.delayed(*late), trigger)
+        if all(_as_elsewhere(count, here, vantage) for count in counts if count.share is not prompt):
+            return Contrast("agrees", Finding("none"))
         return UNDECIDED
-    if len(here) >= MIN_DOWN and len(vantage) >= MIN_DOWN and not any(good(t) for t in own):
-        return Contrast("down", Finding("none"))
-    # pings of our own silent flows are left out: their silence is the flows' matter. The others' are left in.
-    alive = [t for t in here if good(t)]
-    for count, own_here in ((flows, here), (pings, alive)):
-        ours, theirs, others = count(own_here), count(vantage), count(alike, NEUTRAL_CONFIDENCE)
-        if own_here and theirs.lower > ours.upper and theirs.value >= AT_VANTAGE and ours.upper < others.lower:
-            return Contrast("accuses", finding(here), "dns" if _group(own[0]) == "dns" else "destination")
-    ours, theirs = pings(alive), pings(vantage)
-    if flows(here).value >= ANSWERS and ours.value >= ANSWERS * (theirs.value if vantage else 1.0):
-        return Contrast("agrees", Finding("none"))
-    return UNDECIDED
+
+    def _found(self, here: Sequence[Try], alike: Sequence[Try]) -> Finding:
+        found = tried.finding(here, alike)
+        if found.mechanism in SLOW and here[0].transport == "tcp" and (late := self._late()):
+            return tried.delayed(*late)  # from the first packet on, and so late that streams were given up
+        return found
+
+    def _late(self) -> tuple[float, float] | None:
+        """(at least, most likely) how much longer the round trip to the app's hosts is than the way there by way of the
+        partner, ms; None where that accuses nobody."""
+        margin = MIN_DELAY_MS.get(self.cell.function)
+        outside = [tried.trip_ms([t for t in tries if t.where == "vantage"]) for tries in (self.own, self.alike)]
+        inside = tried.trip_ms(self._here(self.own)), tried.trip_ms(self._here(self.alike), NEUTRAL_CONFIDENCE)
+        (own_there, neutral_there), (own, neutral) = outside, inside
+        if margin is None or self.peer_ms is None or not (own_there and neutral_there and own and neutral):
+            return None
+        if flows([t for t in self.own if t.where == "vantage"]).value < AT_VANTAGE:
+            return None
+        way = max(self.peer_ms, neutral[2] - neutral_there[0])
+        shortest = min(t.rtt_ms for t in self._here(self.own) if t.rtt_ms is not None)  # lost SYNs make no delay
+        least = min(own[0], shortest) - own_there[2] - way
+        likely = own[1] - own_there[1] - max(self.peer_ms, neutral[1] - neutral_there[1])
+        return (least, likely) if least > margin else None
+
+
+def _worse(count: Counted, here: Sequence[Try], vantage: Sequence[Try], alike: Sequence[Try]) -> bool:
+    ours, theirs, others = count.share(here, 0.95), count.share(vantage, 0.95), count.share(alike, count.confidence)
+    if not ours.n or theirs.value < AT_VANTAGE:
+        return False
+    return theirs.lower - ours.upper > count.margin and others.lower - ours.upper > count.margin
+
+
+def _as_elsewhere(count: Counted, here: Sequence[Try], vantage: Sequence[Try]) -> bool:
+    there = count.share(vantage, 0.95).value if vantage else 1.0
+    floor = 1.0 if count is ANSWERED else there
+    return count.share(here, 0.95).value >= ANSWERS * floor
 
 
 def _neutral_answers(neutral: Sequence[Try]) -> bool:
     targets = {t.target for t in neutral}
     answering = {t.target for t in neutral if t.answered}
     return bool(targets) and len(answering) > NEUTRAL_HERE * len(targets)
-
-
-def good(each: Try) -> int:
-    """Questions answered as they should be: a forged name is no answer, nor is what came before a reset."""
-    failed = each.failure is not None and (each.sent <= 1 or each.form == "dns")
-    return 0 if failed else min(each.answered, each.sent)
-
-
-def flows(tries: Sequence[Try], confidence: float = CONFIDENCE) -> Share:
-    """Tries that had an answer."""
-    return counted(sum(good(t) > 0 for t in tries), len(tries), confidence)
-
-
-def pings(tries: Sequence[Try], confidence: float = CONFIDENCE) -> Share:
-    """Questions that were answered."""
-    return clustered([good(t) for t in tries], [t.sent for t in tries], confidence)
-
-
-def finding(here: Sequence[Try]) -> Finding:
-    """The mechanism that the failed tries here show. A delay is never accused: distance is nature's."""
-    failed = [t for t in here if good(t) < t.sent]
-    for mechanism, failures in _FAILURES:
-        if sum(_shows(t, mechanism, failures) for t in failed) > len(failed) / 2:
-            return Finding(mechanism)
-    silent = sum(t.answered == 0 for t in failed)
-    if silent > len(here) / 2:
-        return Finding("drop")
-    if (cut := _cut(here)) is not None:
-        return cut
-    # a question and its answer: both ways are passed, and either or each of them may lose
-    both = pings([t for t in here if good(t)])
-    keep, high = np.sqrt([both.value, both.upper])
-    return Finding("loss", loss=float(1 - keep), loss_interval=(float(1 - high), float(1 - both.lower)))
-
-
-_FAILURES: tuple[tuple[Mechanism, tuple[str, ...]], ...] = (
-    ("icmp", ("host_unreachable", "network_unreachable")),
-    ("reset", ("connection_reset", "connection_refused")),  # a stream that is refused got a reset to its SYN
-    ("dns", ("dns_nxdomain_error", "dns_foreign_answer", "dns_server_failure", "dns_no_answer")),
-)
-
-
-def _shows(each: Try, mechanism: Mechanism, failures: tuple[str, ...]) -> bool:
-    if mechanism == "icmp" and each.icmp:
-        return True
-    if mechanism == "reset" and each.transport == "udp":
-        return False
-    if mechanism == "dns" and each.form == "dns":
-        return each.failure is not None and "timeout" not in each.failure
-    return each.failure in failures
-
-
-def _cut(here: Sequence[Try]) -> Finding | None:
-    """Trains that fall silent at a common count. A ping and its answer are two packets; the question that was one too
-    many may itself have been the last to pass, or the last answer have come although it was too many, where questions
-    alone are dropped."""
-    trains = [t for t in here if t.sent > MIN_TAIL and t.answered_indices]
-    cut = [t for t in trains if t.sent - 1 - max(t.answered_indices) >= MIN_TAIL]
-    if len(cut) <= len(trains) / 2 or not cut:
-        return None
-    passed = [2 * t.answered for t in cut]
-    reach = [2 * (max(t.answered_indices) + 1) + 1 for t in cut]
-    most, high = max(passed), max(max(passed) + 1, min(reach))
-    return Finding("drop-after", after_packets=most, after_packets_interval=(float(most - 1), float(high)))

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ringback.record import Measurement, NetworkRecord, Status, Try
-from ringback.verdict.contrast import good
+from ringback.verdict.tried import good
 from ringback.words.cell import cell
 from ringback.words.explanation import Explanation, explain_all
 from ringback.words.naming import app_title, function_name, path_name, paths_of
