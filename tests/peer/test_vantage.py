@@ -147,8 +147,22 @@ def test_tries_of_a_session_are_counted() -> None:
         ask(*[WEB] * 100)
     with pytest.raises(BadInput, match="400 tries"):
         ask(WEB)
-    with pytest.raises(BadInput, match="50 pings"):
-        ask(changed(RELAY, pings=51))
+    with pytest.raises(BadInput, match="600 pings"):
+        ask(changed(RELAY, pings=601))
+    for hurried in (changed(RELAY, every=0.001), changed(WEB, patience=60.0)):
+        with pytest.raises(BadInput, match="more often or longer"):
+            ask(hurried)
+
+
+def test_pings_of_a_session_are_counted() -> None:
+    far = FarEnd(
+        Settings({"udp": [40_000], "tcp": [41_000]}, bytes, lambda message: b"", b"", permit=lambda spec: None),
+        lambda spec, seed, replays: render(spec, seed, replays, KNOWN),
+    )
+    grant = control.decode(far.answer("open", control.encode(opening()), "192.0.2.10", 0.0), control.Grant, "test")
+    body = control.encode(control.VantageRequest(grant.session, [changed(RELAY, pings=600)] * 34))
+    with pytest.raises(BadInput, match="20000 pings"):
+        far.answer("vantage", body, "192.0.2.10", 0.0)
 
 
 def test_a_name_that_points_inwards_is_not_followed() -> None:

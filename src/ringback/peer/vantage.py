@@ -63,6 +63,8 @@ class Permits:
 
     def _neutral(self, spec: TrySpec) -> TrySpec | None:
         kind = (spec.transport, spec.form, spec.port)
+        if kind == ("udp", "dns", 53):  # asked of this peer's own resolver, as the apps' names are
+            return spec if spec.name in self._catalogue.sites else None
         if spec.address in self._catalogue.overlay.neutral:
             named = spec.name is None or spec.name in self._catalogue.neutral_names
             return spec if named and kind in NEUTRAL_AT_OVERLAY else None

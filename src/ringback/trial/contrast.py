@@ -62,7 +62,7 @@ class TriesActivity:
         commands = list(self._run.start(now))
         if self._vantage_wanted:
             session = self._desk.session
-            outside = [spec for spec in self._specs if spec.kind != "peer" and not _neutral_name(spec)]
+            outside = [spec for spec in self._specs if spec.kind != "peer"]
             commands.append(self._desk.ask(self, "vantage", control.VantageRequest(session, outside)))
         return commands
 
@@ -181,10 +181,6 @@ def _app_relays(app: str, relays: Sequence[str], port: int) -> list[control.TryS
 
 def _dns_try(app: str, function: str, name: str, resolver: str, expect: str | None) -> control.TrySpec:
     return control.TrySpec("app", name, resolver, 53, "udp", "dns", app, function, name, pings=2, expect=expect)
-
-
-def _neutral_name(spec: control.TrySpec) -> bool:
-    return spec.kind == "neutral" and spec.form == "dns"
 
 
 def bearable(specs: Sequence[control.TrySpec], rates: Sequence[float | None]) -> list[control.TrySpec]:
