@@ -42,9 +42,9 @@ def demo(
     One participant of each network is measured in virtual time, towards the lab's own partner; of the country of 13
     August 2025 a part of one network also between real kernels, where this machine has network namespaces, and once
     more with a captured call in place of synthetic ones, where there is a capture. Nothing leaves this machine. It
-    takes two to three minutes on two processors, longer the more other work they have. Then an emulated country's people
-    measure through the weeks around that day; their reports go to a collector on this machine by HTTP, and its pages
-    stay up, beside a real partner, until Ctrl-C.
+    takes two to three minutes on two processors, longer beside other work. Then an emulated country's people measure
+    through the weeks around that day; their reports go to a collector on this machine by HTTP, and its pages stay up,
+    beside a real partner, until Ctrl-C.
 
     Parameters
     ----------
