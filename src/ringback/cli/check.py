@@ -48,7 +48,7 @@ def check(
         text, media or voice; may be given several times. Default: all.
     via
         NAME=PATH: measure over this path as well what does not work directly. A path is interface:NAME (for example
-        a WireGuard interface) or socks5://HOST:PORT. May be given several times.
+        a WireGuard interface) or socks5://HOST:PORT; one that is not there is refused. May be given several times.
     route
         How calls go: through the app's relay, or from device to device.
     budget_s
