@@ -51,8 +51,6 @@ class _One:
         self.flow = flow
         self.start = start
         self.deadline = start
-        self.opened = False
-        self.over = False
         self.failure: str | None = None
         self.rtts: dict[int, float] = {}
         self.sent_at: dict[int, float] = {}
@@ -77,7 +75,6 @@ class _One:
         self._index = {bytes_of.token(ping): i for i, ping in enumerate(self.requests)} if pings else {}
 
     def open(self, at: float, path: str) -> Command:
-        self.opened = True
         self.start, self.deadline = at, at + self._life
         return Open(self.flow, self.spec.transport, self.spec.address, self.spec.port, path)
 
@@ -204,6 +201,8 @@ class TryRun:
         self._at_once = at_once
         self._tries: dict[object, _One] = {}
         self._waiting: list[_One] = []
+        self._going: dict[object, _One] = {}
+        self._due: float | None = None  # worked out anew where a deadline changed: most events change none
         self.bytes = 0
 
     def start(self, now: float) -> Sequence[Command]:
@@ -215,39 +214,43 @@ class TryRun:
 
     @property
     def finished(self) -> bool:
-        return not self._waiting and all(one.over for one in self._tries.values())
+        return not self._waiting and not self._going
 
     def owns(self, flow: object) -> bool:
         return flow in self._tries
 
     @property
     def wake_at(self) -> float | None:
-        times = [one.deadline for one in self._tries.values() if one.opened and not one.over]
+        return self._due
+
+    def _time(self) -> None:
+        times = [one.deadline for one in self._going.values()]
         if self._waiting and self._has_room:
             times.append(self._waiting[-1].start)
-        return min(times, default=None)
+        self._due = min(times, default=None)
 
     def wake(self, now: float) -> Sequence[Command]:
         commands: list[Command] = []
-        for one in self._tries.values():
-            if one.opened and not one.over and one.deadline <= now + 1e-9:
-                commands.extend(self._end(one))
+        for one in [one for one in self._going.values() if one.deadline <= now + 1e-9]:
+            commands.extend(self._end(one))
         while self._waiting and self._has_room and self._waiting[-1].start <= now + 1e-9:
             one = self._waiting.pop()
+            self._going[one.flow] = one
             commands.append(one.open(one.start if self._at_once is None else now, self._path))
             if one.spec.transport == "udp":
                 commands.extend(
                     Send(one.flow, one.start + i * one.spec.every, data, i) for i, data in enumerate(one.requests)
                 )
+        self._time()
         return commands
 
     @property
     def _has_room(self) -> bool:
-        return self._at_once is None or sum(one.opened and not one.over for one in self._tries.values()) < self._at_once
+        return self._at_once is None or len(self._going) < self._at_once
 
     def handle(self, event: Event, now: float) -> Sequence[Command]:
-        one = self._tries[event.flow]  # type: ignore[union-attr]
-        if one.over:
+        one = self._going.get(event.flow)  # type: ignore[union-attr]
+        if one is None:
             return ()
         if isinstance(event, Sent):
             one.sent_at[event.index] = event.at
@@ -279,10 +282,12 @@ class TryRun:
 
     def _say(self, one: _One, data: bytes) -> Sequence[Command]:
         self.bytes += len(data)
+        self._time()
         return (WriteStream(one.flow, data),) if data else ()
 
     def _end(self, one: _One) -> Sequence[Command]:
-        one.over = True
+        del self._going[one.flow]
+        self._time()
         return (Close(one.flow, reset=one.spec.transport == "tcp"),)
 
     def results(self) -> list[Try]:

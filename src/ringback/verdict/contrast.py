@@ -132,7 +132,9 @@ class _Group:
                 return Contrast("accuses", self._found(here, alike), trigger)
             if trigger == "destination" and (late := self._late()) is not None:
                 return Contrast("accuses", tried.delayed(*late), trigger)
-        if all(_as_elsewhere(count, here, vantage) for count in counts if count.share is not prompt):
+        # late streams are the link's as a rule, and of two questions for a name one is enough
+        telling = [c for c in counts if c.share is not prompt and not (c is LOST and trigger == "dns")]
+        if all(_as_elsewhere(count, here, vantage) for count in telling):
             return Contrast("agrees", Finding("none"))
         return UNDECIDED
 

@@ -1,0 +1,153 @@
+"""Tries at hosts without a script: how far each gets, what is written down, and what waits for what."""
+
+import dataclasses
+import itertools
+from random import Random
+
+import pytest
+
+from ringback import catalogue
+from ringback.flow import tries as bytes_of
+from ringback.lab import scenario
+from ringback.lab.country import places, sim_net
+from ringback.lab.hosts import hosts_of
+from ringback.lab.run import far_end, session_settings
+from ringback.record import Transport, Try
+from ringback.sim.packet import Packet, Passage
+from ringback.sim.world import World
+from ringback.trial.contrast import CALL_PINGS, bearable, targets
+from ringback.trial.control import TrySpec
+from ringback.trial.seam import Close, Connected, Delivered, Ended, Open, Received, Send, Sent, Write
+from ringback.trial.session import Session
+from ringback.trial.tries import TryRun
+
+KNOWN = catalogue.load()
+OVERLAY = KNOWN.overlay
+HOSTS = hosts_of(KNOWN)
+NAME = KNOWN.apps["signal"].functions["text"].name_of["tls"]
+WEB = TrySpec("app", NAME, OVERLAY.hosts[NAME], 443, "tcp", "tls", "signal", "text", NAME, patience=10.0)
+RELAY = TrySpec("app", "r", OVERLAY.relays["signal"][0], 3478, "udp", "relay-call", "signal", "voice", pings=25)
+
+
+def run(spec: TrySpec) -> TryRun:
+    counter = itertools.count(1)
+    return TryRun([spec], "here", "direct", lambda: next(counter), bytes(32))
+
+
+def stream(steps: int, damage: bool = False) -> Try:
+    """One stream to a host that answers as the lab's do, 50 ms away, cut after so many steps."""
+    trying, now, said = run(WEB), 0.0, b""
+    assert isinstance(trying.start(now)[0], Open)
+    happenings = [Connected(1, 0.05)] if steps else []
+    while happenings:
+        now += 0.05
+        for command in trying.handle(happenings.pop(0), now):
+            if isinstance(command, Write):
+                said += command.data
+                steps -= 1
+                reply = HOSTS[WEB.address].stream(443, said)
+                sent = bytes(byte ^ 0x55 for byte in reply.send) if damage else reply.send
+                if steps > 0 and sent:
+                    happenings.append(Delivered(1, sent, now + 0.05))
+                if steps > 0 and reply.close:
+                    happenings.append(Ended(1, now + 0.05, None))
+    while not trying.finished:
+        assert trying.wake_at is not None
+        trying.wake(trying.wake_at)
+    return trying.results()[0]
+
+
+def test_a_stream_is_seen_through_to_the_servers_refusal_of_what_it_could_not_accept() -> None:
+    seen = stream(9)
+    assert (seen.answered, seen.through, seen.damaged, seen.failure) == (1, True, 0, None)
+    assert seen.rtt_ms == pytest.approx(50)
+    assert seen.flight_ms == pytest.approx(50)
+    assert seen.received > 4000
+
+
+@pytest.mark.parametrize(("steps", "answered", "failure"), [(0, 0, True), (1, 0, True), (2, 1, False)])
+def test_a_stream_that_is_cut_says_how_far_it_got(steps: int, answered: int, failure: bool) -> None:
+    seen = stream(steps)
+    assert (seen.answered, seen.through, seen.failure is not None) == (answered, False, failure)
+    assert (seen.rtt_ms is not None) == (steps > 0)
+
+
+def test_a_flight_that_no_server_sends_is_damaged_and_an_answer_all_the_same() -> None:
+    seen = stream(9, damage=True)
+    assert (seen.answered, seen.damaged, seen.through) == (1, 1, False)
+
+
+def test_a_train_keeps_each_pings_round_trip_and_counts_what_came_back_changed() -> None:
+    trying = run(RELAY)
+    pings = [command for command in trying.start(0.0) if isinstance(command, Send)]
+    for ping in pings:
+        trying.handle(Sent(1, ping.index, ping.at), ping.at)
+        pong = bytes_of.pong(ping.data)
+        assert pong is not None
+        if ping.index % 5 == 0:
+            pong = pong[:12] + bytes(byte ^ 1 for byte in pong[12:])  # another transaction
+        if ping.index != 7:
+            trying.handle(Received(1, pong, ping.at + 0.08), ping.at + 0.08)
+            trying.handle(Received(1, pong, ping.at + 0.09), ping.at + 0.09)  # a duplicate counts no second time
+    assert isinstance(trying.wake(10.0)[0], Close)
+    (seen,) = trying.results()
+    assert seen.answered_indices == [i for i in range(25) if i % 5 and i != 7]
+    assert set(seen.rtts_ms) == {80.0}
+    assert (seen.sent, seen.damaged, seen.size) == (25, 10, 60)
+
+
+def everything() -> list[TrySpec]:
+    return targets(
+        KNOWN, list(KNOWN.apps), ["text", "media", "voice"], {**OVERLAY.hosts, **OVERLAY.sites}.get,
+        lambda app: OVERLAY.relays[app], OVERLAY.neutral, list(OVERLAY.sites), OVERLAY.resolver,
+    )  # fmt: skip
+
+
+def test_neutral_hosts_are_tried_in_every_way_in_which_apps_are() -> None:
+    def ways(kind: str) -> set[tuple[Transport, bool, bool]]:
+        return {(t.transport, t.form == "dns", t.pings == CALL_PINGS) for t in everything() if t.kind == kind}
+
+    assert ways("neutral") == ways("app")
+
+
+def test_trains_as_long_as_calls_run_where_the_link_bears_all_of_them() -> None:
+    long = [t for t in everything() if t.pings == CALL_PINGS]
+    assert [t for t in bearable(everything(), (8000.0, 30000.0)) if t.pings == CALL_PINGS] == long
+    assert len(bearable(everything(), ())) == len(bearable(everything(), (500.0, 30000.0)))
+    assert not [t for t in bearable(everything(), (500.0, 30000.0)) if t.pings == CALL_PINGS]
+
+
+LATE_TUNNEL = """
+name = "late"
+apps = ["max"]
+functions = ["media"]
+paths = ["direct", "vpn"]
+[[network]]
+name = "n"
+asn = 64500
+region = "RU-PRI"
+hops = 3
+"""
+
+
+class Late:
+    """Loses all that goes to the tunnel's exit in the first four seconds: the first handshake of two."""
+
+    def packet(self, packet: Packet, outward: bool, now: float) -> tuple[Passage, ...]:
+        return () if now < 4.0 and packet.dst == OVERLAY.vpn_exit else ((now, packet, outward),)
+
+
+def test_tries_over_a_path_wait_until_it_carries_anything() -> None:
+    place = next(iter(places(scenario.parse(LATE_TUNNEL, "late.toml"), 1)))
+    net = sim_net(place)
+    late = dataclasses.replace(net.paths["vpn"], boxes={1: Late()})
+    net = dataclasses.replace(net, paths={**net.paths, "vpn": late})
+    world = World(Session(session_settings(place, None, False), KNOWN, Random(1)), far_end(Random(2)), net, 1, True)
+    world.run(until=20.0)
+    near = [(at, event) for at, side, event in world.transcript if side == "near"]
+    opened = {e.flow: (at, e) for at, e in near if isinstance(e, Open) and e.path == "vpn"}
+    first = min(at for at, e in near if isinstance(e, Connected) and e.flow in opened)
+    tries = [at for at, e in opened.values() if e.host != OVERLAY.peer]
+    assert first > 4.0
+    assert len(tries) > 20
+    assert min(tries) >= first
