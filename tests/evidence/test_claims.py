@@ -1,5 +1,6 @@
 """Statements against measurements: answered only when the interval is on one side, and otherwise what is missing."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -80,6 +81,17 @@ def test_restricted_text_contradicts_that_nothing_but_calls_is_restricted() -> N
 def test_undecided_verdicts_are_no_evidence() -> None:
     undecided = [Verdicts(v.key, v.at, v.cluster, "insufficient") for v in verdicts("whatsapp", "voice", 0.6)]
     assert answer(LEDGER["C09"], undecided).answer == "untested"
+
+
+def test_people_who_measure_every_day_under_another_name_count_once() -> None:
+    once = [v for app in ("whatsapp", "telegram") for v in verdicts(app, "voice", 0.5, daily=True)]
+    week = [replace(v, at=v.at + day * 86400, cluster=f"{v.cluster}/{day}") for v in once for day in range(6)]
+    widths = []
+    for seen in (once, week, [replace(v, daily=False) for v in week]):
+        low, high = answer(LEDGER["C01"], seen).interval or (0, 0)
+        widths.append(high - low)
+    assert widths[1] == pytest.approx(widths[0], rel=0.05)
+    assert widths[2] < 0.6 * widths[0]
 
 
 def test_other_days_do_not_count() -> None:

@@ -1,6 +1,7 @@
 """Onset, windows and end on simulated histories; what makes an event, and what never does."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -147,3 +148,12 @@ def test_bans_are_found_once_where_there_are_reports_enough(kind: object) -> Non
     assert scores.false <= 1
     assert scores.split <= 2
     assert np.median(scores.onset_h) < 6
+
+
+def test_a_device_before_a_part_of_the_sources_is_no_schedule() -> None:
+    rng = np.random.default_rng(41)
+    part = Ban(15, 40, always, share=0.5)
+    country = companions(rng) | {WATCHED: history(rng, 40, PLAIN, part)}
+    (event,) = events(country)[WATCHED].events
+    assert event.schedule is None
+    assert all(after[0] - before[1] >= DAY for before, after in pairwise(event.windows))

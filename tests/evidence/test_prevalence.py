@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ringback.evidence.cells import Count
-from ringback.evidence.prevalence import ErrorRates, correlation, prevalence
+from ringback.evidence.prevalence import ErrorRates, correlation, prevalence, worth
 from tests.evidence.populations import POPULATIONS, Population, coverage
 
 CONTINUOUS = [p for p in POPULATIONS if not p.name.startswith("none")]
@@ -45,6 +45,16 @@ def test_one_participant_repeating_itself_is_not_many() -> None:
     assert correlation(repeating) == pytest.approx(1.0)
     low, high = prevalence([lone, *repeating, *crowd])[0].interval or (0, 0)
     assert high - low > 0.5
+
+
+def test_pseudonyms_of_several_days_are_the_people_of_the_busiest_one() -> None:
+    week = alone(35, 70, participants=10, visits=70)  # as ten people would leave who measure for seven days
+    assert worth(week, 0.0) == pytest.approx((5, 10))
+    assert worth(alone(35, 70), 0.0) == (35, 70)  # probes or nets, which last
+    mixed = Count("mixed", tuple((0.0, 1.0) for _ in range(90)), participants=10, visits=70)
+    assert worth(mixed, 0.0)[1] == pytest.approx(30)
+    (low, high), (few_low, few_high) = (one.interval or (0, 0) for one in prevalence([week, alone(5, 10, "ten")]))
+    assert (low, high) == pytest.approx((few_low, few_high))
 
 
 def test_the_verdicts_own_errors_are_taken_out() -> None:
