@@ -1,5 +1,6 @@
 """The app's own hosts, here and from the vantage, beside neutral hosts: what accuses, and what must not."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -159,3 +160,122 @@ def test_pings_that_fail_flow_by_flow_are_worth_as_many_as_flows() -> None:
     assert apart.value == alike.value == 0.5
     assert apart.n == pytest.approx(8)
     assert alike.upper < 0.6 < apart.upper
+
+
+# -- trains as long as calls, streams, round trips ------------------------------------------------------------------
+
+SENT, EVERY = 525, 20.0  # pings, ms
+PARTNER = Try("here", "direct", "peer", "p", None, None, "control", "tcp", 0, 0.0, 1, 1, rtt_ms=60.0)
+
+
+def long_train(where: str, kind: str, answered: list[int], rtt: float = 60.0, **more: object) -> Try:
+    each = [rtt + i % 7 for i in answered]
+    return train(where, kind, answered, sent=SENT, rtts_ms=each, rtt_ms=rtt, every_ms=EVERY, size=48, **more)
+
+
+def trains(here: list[list[int]], rtt: float = 60.0) -> list[Try]:
+    """An app's trains here, its relays' answers at the vantage, and neutral hosts'."""
+    full = list(range(SENT))
+    tries = [*(train("here", "app", ALL) for _ in range(6)), *VANTAGE, *NEUTRAL]
+    tries += [long_train("here", "app", answered, rtt + i) for i, answered in enumerate(here)]
+    tries += [long_train("vantage", "app", full, 30.0 + i) for i in range(3)]
+    for where, ms in (("here", 60.0), ("vantage", 30.0)):
+        tries += [long_train(where, "neutral", full, ms + i, target=f"n{i}") for i in range(3)]
+    return [*tries, PARTNER]
+
+
+def test_a_cut_off_late_in_a_call_is_seen_by_trains_as_long_as_one() -> None:
+    finding = contrast.compare(VOICE, trains([list(range(100))] * 3)).finding
+    assert (finding.mechanism, finding.after_packets) == ("drop-after", 200)
+
+
+def test_a_bucket_lets_pings_pass_at_steady_intervals_and_its_rate_is_told() -> None:
+    rate, burst, size = 4000 / 8, 1000.0, 48  # B/s, B, B
+    tokens, passed = burst, []
+    for i in range(SENT):
+        tokens = min(burst, tokens + rate * EVERY / 1000)
+        if tokens >= size:
+            tokens -= size
+            passed.append(i)
+    finding = contrast.compare(VOICE, trains([passed] * 3)).finding
+    assert finding.mechanism == "police"
+    assert finding.rate_kbps == pytest.approx(4.0, rel=0.1)
+
+
+def test_losses_by_chance_are_no_bucket() -> None:
+    rng = np.random.default_rng(2)
+    lost = [[i for i in range(SENT) if rng.random() < 0.85] for _ in range(3)]
+    result = contrast.compare(VOICE, trains(lost))
+    assert (result.outcome, result.finding.mechanism) == ("accuses", "loss")
+
+
+def test_one_ping_in_twenty_more_lost_than_elsewhere_is_nature() -> None:
+    lost = [[i for i in range(SENT) if i % 20] for _ in range(3)]
+    assert contrast.compare(VOICE, trains(lost)).outcome == "agrees"
+
+
+def test_a_way_longer_than_by_way_of_the_partner_is_a_delay_of_one_way_or_both() -> None:
+    full = [list(range(SENT))] * 3
+    finding = contrast.compare(VOICE, trains(full, rtt=60.0 + 300.0)).finding
+    assert (finding.mechanism, finding.delay_ms_interval is not None) == ("delay", True)
+    assert finding.delay_ms == pytest.approx(150, abs=5)
+    low, high = finding.delay_ms_interval or (0.0, 0.0)
+    assert low <= 150
+    assert high >= 299
+
+
+def test_a_relay_that_is_far_away_is_not_delayed() -> None:
+    """From here by way of the partner it is no nearer, however near neutral hosts are."""
+    full = [list(range(SENT))] * 3
+    far = [
+        t
+        for t in trains(full, rtt=260.0)
+        if t.kind != "peer" and not (t.rtt_ms and (t.kind, t.where) == ("app", "vantage"))
+    ]
+    far += [long_train("vantage", "app", full[0], 150.0 + i) for i in range(3)]
+    for partner in (160.0, 110.0):
+        way = Try("here", "direct", "peer", "p", None, None, "control", "tcp", 0, 0.0, 1, 1, rtt_ms=partner)
+        assert contrast.compare(VOICE, [*far, way]).outcome == "agrees"
+    assert contrast.compare(VOICE, far).outcome == "agrees"  # nor where the way to the partner is unknown
+
+
+def stream(where: str, kind: str, rtt: float = 50.0, flight: float | None = 52.0, **more: object) -> Try:
+    tried = connect(where, kind, None if flight is not None else "generic_timeout_error", **more)  # type: ignore[arg-type]
+    return msgspec.structs.replace(tried, rtt_ms=rtt, flight_ms=flight, first_ms=flight and 50.0, end_ms=50.0,
+                                   through=flight is not None, received=4062)  # fmt: skip
+
+
+def streams(here: list[Try]) -> list[Try]:
+    tries = [*here, PARTNER, *(stream("vantage", "app", 30.0, 30.0) for _ in here)]
+    for where in ("here", "vantage"):
+        tries += [stream(where, "neutral", target=f"n{i % 6}") for i in range(18)]
+    return tries
+
+
+def test_streams_that_answer_and_go_no_further_are_cut() -> None:
+    cut = [msgspec.structs.replace(stream("here", "app"), through=False, end_ms=None) for _ in range(10)]
+    result = contrast.compare(TEXT, streams(cut))
+    assert (result.outcome, result.finding.mechanism) == ("accuses", "drop-after")
+
+
+def test_streams_that_mostly_wait_for_something_sent_again_are_losses() -> None:
+    slow = [stream("here", "app", 1050.0 if i % 2 else 50.0, 400.0 if i else 52.0) for i in range(10)]
+    result = contrast.compare(TEXT, streams(slow))
+    assert (result.outcome, result.finding.mechanism) == ("accuses", "loss")
+
+
+def test_a_few_late_streams_are_the_links_own() -> None:
+    slow = [stream("here", "app", 50.0, 400.0 if i < 3 else 52.0) for i in range(10)]
+    assert contrast.compare(TEXT, streams(slow)).outcome == "agrees"
+
+
+def test_a_text_whose_every_packet_is_two_seconds_late_is_delayed() -> None:
+    late = [stream("here", "app", 4050.0 + i, 4052.0) for i in range(10)]
+    finding = contrast.compare(TEXT, streams(late)).finding
+    assert (finding.mechanism, finding.delay_ms) == ("delay", pytest.approx(2000, abs=20))
+
+
+def test_answers_that_no_server_sends_are_damaged() -> None:
+    odd = [msgspec.structs.replace(stream("here", "app"), through=False, flight_ms=None, damaged=1) for _ in range(10)]
+    result = contrast.compare(TEXT, streams(odd))
+    assert (result.outcome, result.finding.mechanism) == ("accuses", "corrupt")

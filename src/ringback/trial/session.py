@@ -153,9 +153,11 @@ class Session:
         outcome = seen.exchanges[0].outcome
         connected = outcome.connected if isinstance(outcome, StreamOutcome) else None
         if connected is not None:
+            assert isinstance(outcome, StreamOutcome)
+            trips = [connected, *(at - connected for at, _ in outcome.arrivals[:1])]
             peer = self._settings.peer or ""
             known = Try("here", path, "peer", peer, None, None, "control", "tcp", 0, self._began, 1, 1)
-            self._tries.append(msgspec.structs.replace(known, rtt_ms=1000 * connected))
+            self._tries.append(msgspec.structs.replace(known, rtt_ms=1000 * min(trips)))
         elif path != self._settings.paths[0] and path not in self._knocked_again:
             self._knocked_again.add(path)
             self._prelude.append(self._probe_round(probe.KNOCK, "tcp", path))

@@ -144,9 +144,9 @@ class _Group:
             return tried.delayed(*late)  # from the first packet on, and so late that streams were given up
         return found
 
-    def _late(self) -> tuple[float, float] | None:
-        """(at least, most likely) how much longer the round trip to the app's hosts is than the way there by way of the
-        partner, ms; None where that accuses nobody."""
+    def _late(self) -> tuple[float, float, float] | None:
+        """How much longer the round trip to the app's hosts is, ms: at least, by way of the partner; most likely and at
+        most, by what neutral hosts make expect. None where that accuses nobody."""
         margin = MIN_DELAY_MS.get(self.cell.function)
         outside = [tried.trip_ms([t for t in tries if t.where == "vantage"]) for tries in (self.own, self.alike)]
         inside = tried.trip_ms(self._here(self.own)), tried.trip_ms(self._here(self.alike), NEUTRAL_CONFIDENCE)
@@ -158,8 +158,9 @@ class _Group:
         way = max(self.peer_ms, neutral[2] - neutral_there[0])
         shortest = min(t.rtt_ms for t in self._here(self.own) if t.rtt_ms is not None)  # lost SYNs make no delay
         least = min(own[0], shortest) - own_there[2] - way
-        likely = own[1] - own_there[1] - max(self.peer_ms, neutral[1] - neutral_there[1])
-        return (least, likely) if least > margin else None
+        neutral_way = neutral[1] - neutral_there[1]
+        likely, most = own[1] - own_there[1] - neutral_way, own[2] - own_there[0] - (neutral[0] - neutral_there[2])
+        return (least, likely, most) if least > margin else None
 
 
 def _worse(count: Counted, here: Sequence[Try], vantage: Sequence[Try], alike: Sequence[Try]) -> bool:

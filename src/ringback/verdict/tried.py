@@ -123,10 +123,10 @@ def finding(here: Sequence[Try], neutral: Sequence[Try]) -> Finding:
     return _both_ways(pings(here))
 
 
-def delayed(low: float, mean: float) -> Finding:
-    """A round trip that is longer by about `mean` ms and by `low` at least: delays are one way, and either of the ways
-    or both may have it."""
-    return Finding("delay", delay_ms=mean / 2, delay_ms_interval=(low / 2, mean))
+def delayed(low: float, mean: float, high: float) -> Finding:
+    """A round trip that is longer by about `mean` ms, at least `low`, at most `high`: delays are one way, and either of
+    the ways or both may have it."""
+    return Finding("delay", delay_ms=mean / 2, delay_ms_interval=(low / 2, high))
 
 
 def _both_ways(answered: Share) -> Finding:
