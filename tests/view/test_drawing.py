@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from ringback.view.drawing import APART, GAP, TILE, Axis, Mark, chart, gathered, stacked, stretches, tile_map
+from ringback.view.drawing import APART, GAP, TILE, Axis, Mark, chart, gathered, shade, stacked, stretches, tile_map
 from ringback.view.figures import DayShare, RegionShare, Share
 
 WEEK = Axis(date(2025, 8, 10), date(2025, 8, 16))
@@ -29,6 +29,12 @@ def test_the_halves_of_a_map_hold_every_region_once_on_one_grid() -> None:
     assert {tile.code: tile.shade for tile in tiles}["RU-MOW"] == "s5"
     assert {tile.shade for tile in tiles} == {"s5", "few"}
     assert [one.region for one in found.elsewhere] == ["XX"]
+
+
+def test_little_seen_by_few_is_no_clear_square() -> None:
+    sure, unsure = Share(0.02, (0.0, 0.06), 400, 40, 0, True), Share(0.02, (0.0, 0.2), 12, 6, 0, True)
+    assert (shade(sure), shade(unsure), shade(Share())) == ("s0", "unsure", "few")
+    assert shade(Share(0.3, (0.01, 0.6), 12, 6, 0, True)) == "s2", "what was seen is shown, however unsure"
 
 
 def test_a_country_without_a_grid_has_no_tiles_and_loses_no_region() -> None:

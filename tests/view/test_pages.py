@@ -289,6 +289,8 @@ def test_hostile_words_in_every_field_stay_words(tmp_path: Path) -> None:
             assert "49" not in re.findall(r"alert\(1\)[^7]{0,12}(49)", answer.text)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # every page and every datum there is: several hundred files
 def test_the_published_site_is_whole_without_a_server(pages: Pages, tmp_path: Path) -> None:
     assert publish(pages, tmp_path) > 100
     for file in tmp_path.rglob("*.html"):

@@ -6,20 +6,41 @@ import msgspec
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, PathParameter, QueryParameter
 
+from ringback.peer.http import PROBLEM
 from ringback.record import Report
-from ringback.view.address import START, parsed
+from ringback.view.address import START, TOKEN, parsed
 from ringback.view.contrasts import Contrasts
 from ringback.view.figures import DayShare, Extent, MatrixCell, Measured, NetworkShare, RegionShare, Share
 from ringback.view.ledger import Entry
 from ringback.view.outages import Outage
 from ringback.view.pages import Pages
 
-App = Annotated[str, QueryParameter(description="An app of the catalogue.")]
-Function = Annotated[str, QueryParameter(description="text, media or voice.")]
-Path = Annotated[str, QueryParameter(description="direct, or a VPN path's name.")]
-Day = Annotated[str | None, QueryParameter(description="A UTC day, included. Default: the last week that has data.")]
+NAME = {"pattern": TOKEN.pattern.join("^$")}
+App = Annotated[str, QueryParameter(description="An app of the catalogue.", schema_extra=NAME)]
+Function = Annotated[str, QueryParameter(description="text, media or voice.", schema_extra=NAME)]
+Path = Annotated[str, QueryParameter(description="direct, or a VPN path's name.", schema_extra=NAME)]
+Day = Annotated[
+    str | None,
+    QueryParameter(
+        description="A UTC day, included. Default: the last week that has data.",
+        schema_extra={"oneOf": [{"type": "string", "format": "date"}]},
+    ),
+]
+MOST_ASN = 2**32 - 1  # RFC 6793
+Number = Annotated[int | None, QueryParameter(description="One network's AS number.", ge=0, le=MOST_ASN)]
+Network = Annotated[int, PathParameter(description="An AS number.", ge=0, le=MOST_ASN)]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What went wrong (RFC 9457). title: the status in words; detail: what is wrong here, and with which parameter."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -31,6 +52,14 @@ class Overview(msgspec.Struct, frozen=True):
     total: Share
 
 
+def _told(description: str) -> ResponseSpec:
+    return ResponseSpec(Problem, media_type=PROBLEM, description=description, generate_examples=False)
+
+
+REFUSED = {400: _told("A parameter can't be understood.")}
+NOBODY = {404: _told("Nobody measured or published that.")}
+
+
 class OneNetwork(msgspec.Struct, frozen=True):
     asn: int
     name: str
@@ -40,8 +69,10 @@ class OneNetwork(msgspec.Struct, frozen=True):
 
 def handlers(pages: Pages) -> list[BaseRouteHandler]:
     figures = pages.figures
+    plain: dict[str, Any] = {"sync_to_thread": True, "responses": REFUSED}
+    lost: dict[str, Any] = {"sync_to_thread": True, "responses": {**REFUSED, **NOBODY}}
 
-    @get("/api/v1/overview", sync_to_thread=True, operation_id="overview")
+    @get("/api/v1/overview", operation_id="overview", **plain)
     def overview(
         app: App = START.app,
         function: Function = START.function,
@@ -59,7 +90,7 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
             figures.total(view),
         )
 
-    @get("/api/v1/regions", sync_to_thread=True, operation_id="regions")
+    @get("/api/v1/regions", operation_id="regions", **plain)
     def regions(
         app: App = START.app,
         function: Function = START.function,
@@ -70,7 +101,7 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
         """The map: each region's share."""
         return figures.regions(parsed(app, function, path, since, until))
 
-    @get("/api/v1/networks", sync_to_thread=True, operation_id="networks")
+    @get("/api/v1/networks", operation_id="networks", **plain)
     def networks(
         app: App = START.app,
         function: Function = START.function,
@@ -81,8 +112,8 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
         """Each network's share, the surest restricted first."""
         return figures.networks(parsed(app, function, path, since, until))
 
-    @get("/api/v1/networks/{asn:int}", sync_to_thread=True, operation_id="network")
-    def network(asn: FromPath[int], since: Day = None, until: Day = None) -> OneNetwork:
+    @get("/api/v1/networks/{asn:int}", operation_id="network", **lost)
+    def network(asn: Network, since: Day = None, until: Day = None) -> OneNetwork:
         """Everything that one network does."""
         region = figures.region_of(asn)
         if region is None:
@@ -90,45 +121,45 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
         view = parsed(START.app, START.function, START.path, since, until)
         return OneNetwork(asn, pages.name(asn), region, figures.matrix(view, asn))
 
-    @get("/api/v1/matrix", sync_to_thread=True, operation_id="matrix")
+    @get("/api/v1/matrix", operation_id="matrix", **plain)
     def matrix(since: Day = None, until: Day = None) -> list[MatrixCell]:
         """Apps by text, media, voice out and voice in, directly and over a VPN."""
         return figures.matrix(parsed(START.app, START.function, START.path, since, until))
 
-    @get("/api/v1/timeline", sync_to_thread=True, operation_id="timeline")
+    @get("/api/v1/timeline", operation_id="timeline", **plain)
     def timeline(
         app: App = START.app,
         function: Function = START.function,
         path: Path = START.path,
-        asn: FromQuery[int | None] = None,
+        asn: Number = None,
     ) -> list[DayShare]:
         """Each day's share, of all networks or of one."""
         return figures.daily(parsed(app, function, path), asn)
 
-    @get("/api/v1/events", sync_to_thread=True, operation_id="events")
+    @get("/api/v1/events", operation_id="events", **plain)
     def events(app: App = START.app, function: Function = START.function) -> list[Measured]:
         """Measured events of one function of one app on each network, on the direct path."""
         view = parsed(app, function, START.path)
         return figures.events(view.app, view.function)
 
-    @get("/api/v1/outages", sync_to_thread=True, operation_id="outages")
+    @get("/api/v1/outages", operation_id="outages", **plain)
     def outages() -> list[Outage]:
         """Days on which a network let nothing through, or only what is on a list."""
         return figures.outages()
 
-    @get("/api/v1/contrasts", sync_to_thread=True, operation_id="contrasts")
+    @get("/api/v1/contrasts", operation_id="contrasts", **plain)
     def contrasts(
         app: App = START.app, function: Function = START.function, since: Day = None, until: Day = None
     ) -> Contrasts:
         """Each region beside all others, the preferred app beside this one, and for whom a VPN worked."""
         return figures.contrasts(parsed(app, function, START.path, since, until))
 
-    @get("/api/v1/claims", sync_to_thread=True, operation_id="claims")
+    @get("/api/v1/claims", operation_id="claims", **plain)
     def claims() -> list[Entry]:
         """What was said, and what the data say of it."""
         return figures.ledger()
 
-    @get("/api/v1/measurements/{report:str}", sync_to_thread=True, operation_id="measurement")
+    @get("/api/v1/measurements/{report:str}", operation_id="measurement", **lost)
     def measurement(report: FromPath[str]) -> Response[Report]:
         """A report with its raw outcomes, where its sender published it."""
         found = pages.published.get(report)

@@ -48,9 +48,11 @@ class Map(msgspec.Struct, frozen=True):
 
 
 def shade(share: Share) -> str:
-    """`few`, or the class of its share, `s0` to `s5`."""
+    """`few`; `unsure` where little was seen, but it could be much; else the class of its share, `s0` to `s5`."""
     if share.restricted is None:
         return "few"
+    if share.restricted < STEPS[0] and share.seen == "unsure":
+        return "unsure"
     return f"s{sum(share.restricted >= step for step in STEPS)}"
 
 

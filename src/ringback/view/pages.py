@@ -1,5 +1,6 @@
 """The pages: each gathers its figures and hands them to its template. What comes in is already parsed."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from ringback import __version__
 from ringback.collect.published import Published
@@ -46,6 +48,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.filters["code"] = code
         self._sayings = {language: Saying(language) for language in LANGUAGES}
 
     @classmethod
@@ -270,6 +273,11 @@ class Pages:
             [Mark(axis.x(one.date), f"{saying.day(one.date)}: {saying.policy(one)}", n) for n, one in policies],
             lasted,
         )
+
+
+def code(text: str) -> Markup:
+    """What stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _apart(found: Sequence[RegionContrast]) -> list[RegionContrast]:

@@ -1,0 +1,78 @@
+"""The API held to its own description: whatever is asked, within the description or not."""
+
+import json
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from litestar.testing import TestClient
+from schemathesis import GenerationMode
+from schemathesis.checks import CHECKS, load_all_checks
+
+from ringback.view import Pages, application
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+load_all_checks()
+WANTED = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
+OPERATIONS = (
+    *("overview", "regions", "networks", "network", "matrix", "timeline"),
+    *("events", "outages", "contrasts", "claims", "measurement"),
+)
+BREAKABLE = [one for one in OPERATIONS if one not in ("outages", "claims", "measurement")]  # nothing to get wrong
+PROBLEM = "application/problem+json"
+
+
+@pytest.fixture(scope="module")
+def described(pages: Pages) -> schemathesis.BaseSchema:
+    return schemathesis.openapi.from_asgi("/api/v1/openapi.json", application(pages))
+
+
+def test_every_operation_is_called_below(described: schemathesis.BaseSchema) -> None:
+    found = [one.ok().definition.raw["operationId"] for one in described.get_all_operations()]
+    assert sorted(found) == sorted(OPERATIONS)
+
+
+@pytest.mark.parametrize(
+    ("operation", "mode"),
+    [(one, GenerationMode.POSITIVE) for one in OPERATIONS] + [(one, GenerationMode.NEGATIVE) for one in BREAKABLE],
+)
+@given(data=st.data())
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+def test_every_answer_is_as_described_and_every_error_a_problem(
+    described: schemathesis.BaseSchema, operation: str, mode: GenerationMode, data: st.DataObject
+) -> None:
+    """mode: within the description, or breaking it."""
+    found = described.find_operation_by_id(operation)
+    case = data.draw(found.as_strategy(generation_mode=mode))
+    answer = case.call(timeout=300)
+    case.validate_response(answer, checks=[CHECKS.get_one(name) for name in WANTED])
+    if answer.status_code >= 400:
+        assert answer.headers["content-type"] == [PROBLEM]
+        told = json.loads(answer.content)
+        assert told["status"] == answer.status_code
+        assert set(told) == {"type", "title", "status", "detail"}
+        assert all(told[name] for name in ("type", "title", "detail"))
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("overview?app=", 400),
+        ("regions?since=2025-02-30", 400),
+        ("regions?since=2025-08-12&until=2025-08-01", 400),
+        ("timeline?asn=-1", 400),
+        ("timeline?asn=many", 400),
+        ("timeline?asn=99999999999999999999999999", 400),
+        ("networks/4294967296", 400),
+        ("networks/AS64500", 404),
+        ("measurements/%00", 404),
+        ("measurements/..%2F..%2Fnetworks.json", 404),
+        ("overview/more", 404),
+    ],
+)
+def test_what_nobody_can_mean_is_refused_in_one_form(client: TestClient, address: str, status: int) -> None:
+    answer = client.get(f"/api/v1/{address}")
+    assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM)
+    assert answer.json()["status"] == status
+    assert client.post(f"/api/v1/{address}").status_code in (404, 405)
