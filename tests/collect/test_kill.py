@@ -133,7 +133,9 @@ async def killed(folder: Path, kills: int, seed: int, apart: bool = False) -> Se
             seen = written(folder)
             while apart and written(folder) < seen + 2:  # noqa: ASYNC110 - its writer is a program that starts
                 await asyncio.sleep(0.01)
-            await asyncio.sleep(rng.uniform(0.05, 0.8))
+            until = len(senders.ledger) + rng.randint(0, 80)  # moments of its work, however fast the machine is
+            while len(senders.ledger) < until:  # noqa: ASYNC110 - a count, looked at now and then
+                await asyncio.sleep(0.001)
             while senders.in_flight < IN_FLIGHT:  # noqa: ASYNC110 - a count, looked at now and then
                 await asyncio.sleep(0.001)
             assert await running.end(signal.SIGKILL) == -signal.SIGKILL
