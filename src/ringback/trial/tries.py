@@ -17,7 +17,7 @@ from ringback.trial.control import TrySpec
 from ringback.trial.seam import Close, Command, Connected, Delivered, Ended, Event, Open, Received, Refused, Send, Sent
 from ringback.trial.seam import Write as WriteStream
 
-SPACING = 0.05  # seconds between starts
+SPACING = 0.04  # seconds between starts
 HEADERS = 28  # bytes, IPv4 and UDP
 PATIENCE = 4.0  # seconds that a connect may take by default; a SYN is retried at 1 and 3 s within it
 TRIPS = 2.5  # so many round trips as the connect took are left for each further step,

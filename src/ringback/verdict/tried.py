@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from ringback.record import Mechanism, Try
 from ringback.verdict import mechanism
-from ringback.verdict.arrivals import UDP_HEADERS, Call, Way
+from ringback.verdict.arrivals import UDP_HEADERS, Call, Floats, Way
 from ringback.verdict.finding import Finding
 from ringback.verdict.shares import CONFIDENCE, Share, clustered, counted
 
@@ -23,6 +23,7 @@ AGAIN_MS = 900.0  # a connect so much longer than the shortest needed a second S
 SLACK_MS = 30.0  # with half a round trip less than any retransmission takes (by timeout 200 ms on Linux)
 MIN_LOSSES = 20  # of a train's pings, to speak of a pattern
 REGULAR = 0.4  # variance of the gaps between losses, as a share of what chance makes it
+STEADY = 0.3  # relative deviation
 FEW = 0.15  # of streams that lost their first packet, as a link may
 
 
@@ -173,6 +174,11 @@ def _cut(here: Sequence[Try]) -> Finding | None:
     return Finding("drop-after", after_packets=most, after_packets_interval=(float(most - 1), float(high)))
 
 
+def _alike(times: Floats) -> bool:
+    """Times that one rate makes; those that chance losses make differ by as much as they last."""
+    return len(times) >= 4 and float(np.std(times) / times.mean()) < STEADY
+
+
 def _calls(trains: Sequence[Try]) -> list[Call]:
     """Trains as calls of one direction: a ping and its answer are one packet, as large as the larger of them."""
     calls = []
@@ -218,7 +224,7 @@ def _of_streams(here: Sequence[Try]) -> Finding:
     if stopped > len(here) / 2:
         return Finding("drop-after")
     flights = np.array([t.flight_ms for t in at_once if t.flight_ms is not None], dtype=float)
-    if len(at_once) > (1 - FEW) * len(here) and len(flights) >= 4 and all(_late(t, usual) for t in at_once):
+    if len(at_once) > (1 - FEW) * len(here) and _alike(flights) and all(_late(t, usual) for t in at_once):
         rate = float(np.median([8 * t.received / t.flight_ms for t in at_once if t.flight_ms]))
         waited = all(_later(t.first_ms, usual) for t in at_once)  # a policer lets the first segment pass at once
         return Finding("shape" if waited else "police", rate_kbps=rate, rate_kbps_interval=(rate / 2, rate * 2))
