@@ -162,7 +162,7 @@ def test_tls_arms_name_the_app_and_a_neutral_host(form: tuple[str, str, str]) ->
     app, function, _ = form
     names = []
     for payload in ("original", "control"):
-        hello, server, _, _ = turns(*form, payload=payload)
+        hello, server, *_ = turns(*form, payload=payload)
         asked, answered = tls.decode_hello(hello), tls.decode_hello(server)
         assert isinstance(asked, tls.Hello)
         assert isinstance(answered, tls.Hello)
@@ -170,6 +170,14 @@ def test_tls_arms_name_the_app_and_a_neutral_host(form: tuple[str, str, str]) ->
         names.append(asked.server_name)
     wanted = KNOWN.apps[app].functions[function].name_of["tls"]
     assert names == [wanted, neutral_name(wanted)]
+
+
+@pytest.mark.parametrize("app", ["whatsapp", "telegram", "signal", "max"])
+def test_a_web_chat_goes_to_and_fro_so_that_each_message_waits_for_its_own_round_trip(app: str) -> None:
+    script = render(spec(app, "text", "tls"), SEED)
+    assert isinstance(script, StreamScript)
+    assert [turn.by_near for turn in script.turns] == [i % 2 == 0 for i in range(len(script.turns))]
+    assert sum(turn.by_near for turn in script.turns) >= 5
 
 
 def test_neutral_names_are_as_long_as_asked_and_valid() -> None:

@@ -6,11 +6,11 @@ from math import comb
 import numpy as np
 import pytest
 
-from ringback.record import Lane, Round
+from ringback.record import Cell, Lane, Outcome, Round, StreamOutcome
 from ringback.verdict.evidence import cell_evidence, round_evidence
 from ringback.verdict.harms import ANSWER_SHARE, CALL_CUT, CALL_LOSS, DECLARED, FLOW_SHARE
 from ringback.verdict.stream_harms import FAIL_SHARE
-from tests.verdict.build import CHECKPOINTS, NOTHING, Effect, dns_round, stream_round, voice_round
+from tests.verdict.build import CHECKPOINTS, NOTHING, Effect, a_round, arms, dns_round, stream_round, voice_round
 
 
 def voice(seed, rounds, **network):
@@ -125,6 +125,46 @@ def test_a_harmed_stream_is_not_working(function, harm, effect):
     for seed in range(3):
         got = cell_evidence([stream_round(seed, function=function, number=i, effect=effect) for i in range(2)])
         assert got.working[harm] < 100
+
+
+def chat(rng: np.random.Generator, loss: float, kbps: float | None = None) -> StreamOutcome:
+    """Eight messages of 300 bytes and their answers, the last one of 5,600, at a round trip of 130 ms. loss: of a
+    message or its answer, which is sent again after 0.2 s and twice that each further time. kbps: behind a policer."""
+    at, arrivals = 0.13 + (rng.random() < loss), []
+    connected = at
+    for turn, size in enumerate([300] * 7 + [5_600], 1):
+        at += 0.13 + 0.2 * (2.0 ** (rng.geometric(1 - loss) - 1) - 1)
+        if size > 2_000 and kbps is not None:
+            at += (size - 2_000) / (kbps * 125)
+        arrivals.append((at, 300 * min(turn, 7) + (5_600 if turn == 8 else 0)))
+    got = arrivals[-1][1]
+    return StreamOutcome(connected=connected, finished=at, arrivals=arrivals, up_expected=2_400, up_received=2_400,
+                         down_expected=got, down_last=5_600, up_last=300, partner="reported")  # fmt: skip
+
+
+def chats(seed: int, number: int, original: float = 0.1, kbps: float | None = None) -> Round:
+    """A round of chats on a link that loses a tenth. original, kbps: what those of the app suffer."""
+    rng = np.random.default_rng([seed, number])
+    labels = arms(rng, 6)
+    outcomes: list[Outcome] = [
+        chat(rng, original, kbps) if arm.payload == "original" else chat(rng, 0.1) for arm in labels
+    ]
+    return a_round(Cell("whatsapp", "text"), "noise", "tcp", labels, outcomes, np.arange(24) * 2.0, number, [6.0], 6.0,
+                   outcomes[0].down_expected)  # type: ignore[union-attr]  # fmt: skip
+
+
+def test_a_chat_counts_its_waits_so_that_a_link_that_loses_much_does_not_hide_that_it_works() -> None:
+    found = [cell_evidence([chats(seed, number) for number in range(3)]).working for seed in range(10)]
+    for harm in ("loss", "police"):
+        assert sum(each[harm] >= 100 for each in found) >= 8, harm
+
+
+def test_a_chat_that_loses_a_fifth_more_or_is_policed_does_not_pass_for_a_working_one() -> None:
+    for seed in range(10):
+        lossy = cell_evidence([chats(seed, number, original=0.3) for number in range(3)]).working
+        slowed = cell_evidence([chats(seed, number, kbps=24.0) for number in range(3)]).working
+        assert lossy["loss"] < 100
+        assert slowed["police"] < 100
 
 
 def hurried(seed: int, effect: Effect = NOTHING) -> Round:

@@ -1,4 +1,4 @@
-"""A web connection: TLS 1.3 as seen from outside, with a small answer (text), or an upload and a download (media)."""
+"""A web connection: TLS 1.3 as seen from outside, messages to and fro (text) or an upload and a download (media)."""
 
 from ringback.catalogue import FunctionEntry
 from ringback.flow.keystream import Keystream
@@ -20,20 +20,20 @@ def tls(spec: ExchangeSpec, entry: FunctionEntry, keystream: Keystream) -> Strea
     if spec.arm.payload == "control":
         name = neutral_name(name)
     request, *rest = (keystream.sizes(f"turn {i}", 1, *bounds)[0] for i, bounds in enumerate(shape.turns))
-    answer = max(spec.size, SMALLEST) if spec.function == "media" else sum(rest)
+    rest = [max(spec.size, SMALLEST)] if spec.function == "media" else rest
     hello = client_hello(name, keystream)
     server = _server_hello(hello, keystream)
     flight = shape.server_bytes - len(server) - len(CHANGE_CIPHER_SPEC)
     finish = CHANGE_CIPHER_SPEC + records(FINISHED, keystream, "finish") + records(request, keystream, "request")
     if spec.upload:
         finish += records(max(spec.upload, SMALLEST), keystream, "upload")
-    turns = (
+    turns = [
         Turn(True, hello),
         Turn(False, server + CHANGE_CIPHER_SPEC + records(flight, keystream, "flight")),
         Turn(True, finish),
-        Turn(False, records(answer, keystream, "answer")),
-    )
-    return StreamScript(turns, spec.seconds or shape.timeout_s)
+    ]
+    turns += [Turn(i % 2 == 1, records(size, keystream, f"message {i}")) for i, size in enumerate(rest)]
+    return StreamScript(tuple(turns), spec.seconds or shape.timeout_s)
 
 
 def client_hello(name: str, keystream: Keystream) -> bytes:

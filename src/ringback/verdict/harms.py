@@ -30,7 +30,7 @@ from ringback.verdict.scores import (
     transport_kind,
     undelivered,
 )
-from ringback.verdict.stream_harms import STREAM_HARMS, streams
+from ringback.verdict.stream_harms import STREAM_HARMS, Bets, streams
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -191,9 +191,9 @@ DECLARED: Mapping[str, tuple[str, ...]] = {
 
 
 def working_evidence(round_: Round, drawn: Mapping[str, Lot]) -> dict[tuple[str, str], Floats]:
-    """log e-values against each declared harm, one a slope, by (factor name, harm), for each factor of the round.
+    """log e-values against each declared harm, one a bet and slope, by (factor, harm), for each factor of the round.
 
-    The slopes of a harm are the same in every round: a cell's rounds are multiplied slope by slope, then averaged.
+    The bets and slopes of a harm are the same in every round: a cell's rounds are multiplied one by one, then averaged.
 
     Factor `payload`: originals against harmed controls; `port`: the app's port against the other, harmed.
     """
@@ -203,18 +203,18 @@ def working_evidence(round_: Round, drawn: Mapping[str, Lot]) -> dict[tuple[str,
     result: dict[tuple[str, str], Floats] = {}
     bets_of = _bets_of(round_, outcomes, rng)
     for factor, lot in drawn.items():
-        for harm, bet in bets_of(lot).items():
-            result[factor, harm] = log_mean_e(bet, lot)
+        for harm, bets in bets_of(lot).items():
+            result[factor, harm] = np.concatenate([log_mean_e(bet, lot) for bet in bets])
     return result
 
 
-def _bets_of(round_: Round, outcomes: Sequence[Outcome], rng: np.random.Generator) -> Callable[[Lot], dict[str, Bet]]:
+def _bets_of(round_: Round, outcomes: Sequence[Outcome], rng: np.random.Generator) -> Callable[[Lot], dict[str, Bets]]:
     """The bets on every harm that applies to this round's form, once the references are named."""
     if transport_kind(outcomes) == "datagram":
         names = round_.form == "dns"
         calls = _calls(*directions(datagrams_of(outcomes)), with_police=not names)
         call_table = NAME_HARMS if names else CALL_HARMS
-        return lambda lot: {harm: strike(calls, lot, rng) for harm, strike in call_table.items()}
+        return lambda lot: {harm: (strike(calls, lot, rng),) for harm, strike in call_table.items()}
     state = streams(streams_of(outcomes), round_.checkpoints[-1])
     stream_table = STREAM_HARMS["text" if round_.cell.function == "text" else "media"]
     return lambda lot: {harm: strike(state, lot, rng) for harm, strike in stream_table.items()}

@@ -27,7 +27,7 @@ TEXT_DELAY_S = 1.3
 TEXT_CUT_BYTES, MEDIA_CUT_BYTES = 4_000, 64_000
 TEXT_POLICE_KBPS, TEXT_POLICE_BURST = 24.0, 2_000  # 16 kbit/s counts as a restriction
 MEDIA_POLICE_KBPS, MEDIA_POLICE_BURST = 1_500.0, 40_000  # 1,000 kbit/s and 32 kB count
-LEAD_SCALE = 48_000.0  # bytes ahead of a policer's burst that count as wholly unharmed
+LEAD_SCALE, TEXT_LEAD_SCALE = 48_000.0, 1_000.0  # bytes ahead of a policer's burst that count as wholly unharmed
 MEDIA_POLICE_SHARE = 0.75  # of the references' own goodput, where that is slower: half of the link counts
 INITIAL_RTO_S, MIN_RTO_S = 1.0, 0.2  # RFC 6298; the smaller one is what common stacks use
 SEGMENT = 1448  # bytes of TCP payload in 1500 B packets with timestamps
@@ -35,6 +35,7 @@ SHORT_TRIP_S = 0.010  # a path so short that loss is felt by its timeouts, and o
 FAR_FASTER = 0.5  # of the time that loss takes over SHORT_TRIP_S: below the least timeout, and none was met
 MATHIS = 1.22  # Mathis et al. 1997: rate = 1.22 MSS / (RTT sqrt(p)); timeouts make real ones slower
 STEEP = (*COARSE, 60.0)
+A_WAIT, MANY_WAITS = 0.75, 6.0  # of MIN_RTO_S beyond a round trip that make a wait; as many as count as the worst
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,17 @@ def streams(outcomes: Sequence[StreamOutcome], until: float) -> Streams:
     )
 
 
-def _fails(s: Streams, lot: Lot, rng: np.random.Generator) -> Bet:
+Bets = tuple[Bet, ...]
+"""On one harm, the same ones in every round: each is held over all rounds, and their mean is a bet."""
+
+
+def _fails(s: Streams, lot: Lot, rng: np.random.Generator) -> Bets:
     """Half of the tries fail: what counts as a restriction fails all of them."""
     hit, odds = struck(lot, FAIL_SHARE, rng)
-    return Bet(filled(np.where(hit, 1.0, s.undone)), COARSE, odds)
+    return (Bet(filled(np.where(hit, 1.0, s.undone)), COARSE, odds),)
 
 
-def _cut(s: Streams, reference: Flags, least: int) -> Bet:
+def _cut(s: Streams, reference: Flags, least: int) -> Bets:
     """Nothing passes after two thirds of the bytes, both ways together."""
     scores = s.undone.copy()
     for i in map(int, np.flatnonzero(reference)):
@@ -74,7 +79,7 @@ def _cut(s: Streams, reference: Flags, least: int) -> Bet:
         if limit < total:
             left = max(0.0, limit - o.up_expected) / o.down_expected if o.down_expected else limit / total
             scores[i] = max(scores[i], undone_share(min(1.0, left), failed=True))
-    return Bet(filled(scores)[None, :], COARSE)
+    return (Bet(filled(scores)[None, :], COARSE),)
 
 
 def _slower(times: Floats, reference: Flags, least: Floats) -> Bet:
@@ -92,43 +97,89 @@ def _needed(payload: int, kbps: float, burst: int) -> float:
     return max(0.0, _wire_bytes(payload) - burst) / (kbps * 125)
 
 
+def _ahead(arrivals: Sequence[tuple[float, int]], kbps: float) -> float:
+    """By how many bytes arrivals (seconds, bytes in all) were ever ahead of `kbps`: at most the burst behind a policer,
+    whatever was lost later, for what the application is given is never ahead of what passed. 0 where nothing came."""
+    return max((n * (1 + 40 / SEGMENT) - at * kbps * 125 for at, n in arrivals), default=0.0)
+
+
+def _early(lead: Floats, reference: Flags, burst: int, scale: float) -> Bet:
+    """Leads over a policer: references have none beyond its burst."""
+    lead = np.where(reference, np.minimum(lead, burst), lead)
+    return Bet((1.0 - np.clip((lead - burst) / scale, 0.0, 1.0))[None, :], STEEP)
+
+
 # -- text -------------------------------------------------------------------------------------------------------
 
 
-def _text_police(s: Streams, lot: Lot, rng: np.random.Generator) -> Bet:
-    """A bucket of its own each way."""
+def _text_police(s: Streams, lot: Lot, rng: np.random.Generator) -> Bets:
+    """A bucket of its own each way: the references take as long as it lets them, and what comes in is never ahead of
+    it by more than its burst. The second tires neither of a link's losses nor of long round trips."""
+    reference = ~lot.chosen
     worst = [max(o.up_expected, o.down_expected) for o in s.outcomes]
     needed = np.array([_needed(n, TEXT_POLICE_KBPS, TEXT_POLICE_BURST) for n in worst])
-    return _slower(s.finish, ~lot.chosen, s.connected + needed)
+    slower = _slower(s.finish, reference, s.connected + needed)
+    lead = np.array([_answers_lead(o, TEXT_POLICE_KBPS) for o in s.outcomes])
+    return slower, _early(lead, reference, TEXT_POLICE_BURST, TEXT_LEAD_SCALE)
 
 
-def _text_loss(s: Streams, lot: Lot, rng: np.random.Generator) -> Bet:
+def _answers_lead(o: StreamOutcome, kbps: float) -> float:
+    """By how many bytes all answers were ever ahead of `kbps` since they could be asked for, or the last of them since
+    it was: a bucket that was full then has let pass no more than its burst beyond that, whatever was lost later."""
+    if o.connected is None:
+        return 0.0
+    before = o.down_expected - o.down_last
+    asked = next((at for at, n in o.arrivals if n >= before), None) if before else o.connected
+    every = [(at - o.connected, n) for at, n in o.arrivals]
+    last = [] if asked is None else [(at - asked, n - before) for at, n in o.arrivals if n > before]
+    return max(_ahead(every, kbps), _ahead(last, kbps))
+
+
+def _text_loss(s: Streams, lot: Lot, rng: np.random.Generator) -> Bets:
     """Loss in one direction: a lost SYN or its answer costs 1 s and doubles (RFC 6298), a lost first segment of each
-    later trip 0.2 s. Further segments of a trip are left out, so the harm is at least as bad as this."""
+    later trip 0.2 s. Further segments of a trip are left out, so the harm is at least as bad as this. Bet by the time
+    that it takes, by whether there was any wait, and by how many there were: an original that nature delayed much must
+    not outweigh ten that it did not."""
     reference = ~lot.chosen
-    trips = max((_trips(o) for o, ref in zip(s.outcomes, reference, strict=True) if ref), default=1)
-    again = rng.geometric(1 - TEXT_LOSS, (1 + trips, DRAWS, len(reference))) - 1
+    trips = [_trips(o) for o, ref in zip(s.outcomes, reference, strict=True) if ref and o.finished is not None]
+    again = rng.geometric(1 - TEXT_LOSS, (1 + int(np.median(trips or [1])), DRAWS, len(reference))) - 1
     waits = 2.0**again - 1
     harmed = s.finish + INITIAL_RTO_S * waits[0] + MIN_RTO_S * waits[1:].sum(axis=0)
     slower = _slower(s.finish, reference, harmed)
-    # the same once more as yes or no: an original that nature delayed much must not outweigh ten that it did not
     finish = np.where(reference, harmed, s.finish)
     delayed = slowness(finish) > 0
     late = (finish > finish.min(axis=-1, keepdims=True) + MIN_RTO_S / 2) & delayed
-    return Bet(np.vstack([slower.scores, late.astype(float)]), slower.slopes)
+    counted = _waits(s)[None, :] + np.where(reference, (again > 0).sum(axis=0), 0)
+    return slower, Bet(late.astype(float), STEEP), Bet(filled(counted / MANY_WAITS), STEEP)
 
 
 def _trips(o: StreamOutcome) -> int:
     """Answers that came at least half a round trip after the one before: the exchange's turns, as far as seen."""
-    if o.connected is None or not o.arrivals:
-        return 1
-    times = np.array([o.connected, *[at for at, _ in o.arrivals]])
-    return max(1, int((np.diff(times) > o.connected / 2).sum()))
+    return max(1, int((_gaps(o) > (o.connected or 0.0) / 2).sum()))
 
 
-def _text_delay(s: Streams, lot: Lot, rng: np.random.Generator) -> Bet:
+def _gaps(o: StreamOutcome) -> Floats:
+    """Seconds from one arrival to the next, the first since it was connected."""
+    return np.diff([0.0 if o.connected is None else o.connected, *[at for at, _ in o.arrivals]])
+
+
+def _waits(s: Streams) -> Floats:
+    """How often each exchange waited as long as for a packet that was lost, its end without the rest counted as one;
+    inf where it was never connected."""
+    known = s.connected[np.isfinite(s.connected)]
+    trip = float(known.min()) if len(known) else 0.0
+    waits = [
+        (o.connected >= INITIAL_RTO_S) + (_gaps(o) > trip + A_WAIT * MIN_RTO_S).sum() + (o.finished is None)
+        if o.connected is not None
+        else np.inf
+        for o in s.outcomes
+    ]
+    return np.array(waits, dtype=np.float64)
+
+
+def _text_delay(s: Streams, lot: Lot, rng: np.random.Generator) -> Bets:
     """One way: of the handshake and of the first answer."""
-    return _slower(s.finish, ~lot.chosen, s.finish + 2 * TEXT_DELAY_S)
+    return (_slower(s.finish, ~lot.chosen, s.finish + 2 * TEXT_DELAY_S),)
 
 
 # -- media ------------------------------------------------------------------------------------------------------
@@ -139,14 +190,14 @@ def _known(s: Streams, way: str) -> list[Transfer] | None:
     return found if len(found) == len(s.outcomes) else None
 
 
-def _nothing(s: Streams) -> Bet:
+def _nothing(s: Streams) -> Bets:
     """All alike: neither for nor against."""
-    return Bet(np.zeros((1, len(s.outcomes))), STEEP)
+    return (Bet(np.zeros((1, len(s.outcomes))), STEEP),) * 2
 
 
-def _media_police(s: Streams, lot: Lot, way: str) -> Bet:
+def _media_police(s: Streams, lot: Lot, way: str) -> Bets:
     """A bucket for this way: the references take as long as it lets them, and are never ahead of it by more than its
-    burst. Two bets on one harm; their mean is one."""
+    burst."""
     ones = _known(s, way)
     if ones is None:
         return _nothing(s)
@@ -156,19 +207,8 @@ def _media_police(s: Streams, lot: Lot, way: str) -> Bet:
     limit = min(MEDIA_POLICE_KBPS, MEDIA_POLICE_SHARE * float(np.median(known))) if known else MEDIA_POLICE_KBPS
     least = np.array([one.trip + _needed(one.size, limit, MEDIA_POLICE_BURST) for one in ones])
     slower = _slower(np.array([one.seconds for one in ones]), reference, least)
-    lead = np.array([_lead(one, limit) for one in ones])
-    lead = np.where(reference, np.minimum(lead, MEDIA_POLICE_BURST), lead)
-    early = 1.0 - np.clip((lead - MEDIA_POLICE_BURST) / LEAD_SCALE, 0.0, 1.0)
-    return Bet(np.vstack([slower.scores, early[None, :]]), slower.slopes)
-
-
-def _lead(one: Transfer, kbps: float) -> float:
-    """By how many bytes a transfer was ever ahead of `kbps` since its first byte: at most the burst behind a policer,
-    whatever was lost later, for what the application is given is never ahead of what passed. 0 where nothing came."""
-    if not one.arrivals:
-        return 0.0
-    times, got = np.array([at for at, _ in one.arrivals]), np.array([float(n) for _, n in one.arrivals])
-    return float((got * (1 + 40 / SEGMENT) - times * kbps * 125).max())
+    lead = np.array([_ahead(one.arrivals, limit) for one in ones])
+    return slower, _early(lead, reference, MEDIA_POLICE_BURST, LEAD_SCALE)
 
 
 def _steady_kbps(one: Transfer) -> float | None:
@@ -180,7 +220,7 @@ def _steady_kbps(one: Transfer) -> float | None:
     return (total - n) / 125 / (one.arrivals[-1][0] - at) if one.arrivals[-1][0] > at else None
 
 
-def _media_loss(s: Streams, lot: Lot, way: str) -> Bet:
+def _media_loss(s: Streams, lot: Lot, way: str) -> Bets:
     """The rate that loss allows (Mathis): the link's own, as the reference's goodput implies it, and the harm's;
     outward what is sent again takes the access link's time again. On a slow link little more than that shows, so it
     is bet once more without the dead zone below which nothing counts as a restriction. On a path of next to no round
@@ -206,10 +246,10 @@ def _media_loss(s: Streams, lot: Lot, way: str) -> Bet:
     slower = _slower(times, reference, harmed)
     best = float(harmed.min())
     plain = np.log(harmed / max(best, 1e-3)) / np.log(TIME_RATIO) if np.isfinite(best) else np.ones(len(harmed))
-    return Bet(np.vstack([slower.scores, filled(plain)[None, :]]), slower.slopes)
+    return slower, Bet(filled(plain)[None, :], STEEP)
 
 
-STREAM_HARMS: Mapping[str, Mapping[str, Callable[[Streams, Lot, np.random.Generator], Bet]]] = {
+STREAM_HARMS: Mapping[str, Mapping[str, Callable[[Streams, Lot, np.random.Generator], Bets]]] = {
     "text": {
         "failure": _fails,
         "cut-off": lambda s, lot, g: _cut(s, ~lot.chosen, TEXT_CUT_BYTES),
