@@ -112,7 +112,7 @@ def test_text_and_media_are_working_after_a_few_rounds():
         ("text", "failure", Effect(reset=True, share=FAIL_SHARE)),
         ("text", "delay", Effect(delay_ms=1300)),
         ("text", "cut-off", Effect(after_bytes=9_000)),
-        ("text", "police", Effect(police_kbps=16)),
+        ("text", "police-in", Effect(police_kbps=16)),
         ("media", "failure", Effect(drop=True, share=FAIL_SHARE)),
         ("media", "cut-off", Effect(after_bytes=64_000)),
         ("media", "police-out", Effect(police_kbps=1_000)),
@@ -155,7 +155,7 @@ def chats(seed: int, number: int, original: float = 0.1, kbps: float | None = No
 
 def test_a_chat_counts_its_waits_so_that_a_link_that_loses_much_does_not_hide_that_it_works() -> None:
     found = [cell_evidence([chats(seed, number) for number in range(3)]).working for seed in range(10)]
-    for harm in ("loss", "police"):
+    for harm in ("loss", "police-in"):
         assert sum(each[harm] >= 100 for each in found) >= 8, harm
 
 
@@ -164,7 +164,7 @@ def test_a_chat_that_loses_a_fifth_more_or_is_policed_does_not_pass_for_a_workin
         lossy = cell_evidence([chats(seed, number, original=0.3) for number in range(3)]).working
         slowed = cell_evidence([chats(seed, number, kbps=24.0) for number in range(3)]).working
         assert lossy["loss"] < 100
-        assert slowed["police"] < 100
+        assert slowed["police-in"] < 100
 
 
 def hurried(seed: int, effect: Effect = NOTHING) -> Round:

@@ -1,7 +1,7 @@
 """The harms that a stream's `working` excludes, as they would show in the references' outcomes (see `harms`).
 
-Text is judged by the whole exchange. Media has an upload and a download, each with a policer and a loss of its own to
-be excluded, by that transfer's own time.
+Text is judged by the whole exchange, each way with a policer of its own. Media has an upload and a download, each with
+a policer and a loss of its own to be excluded, by that transfer's own time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -112,27 +112,29 @@ def _early(lead: Floats, reference: Flags, burst: int, scale: float) -> Bet:
 # -- text -------------------------------------------------------------------------------------------------------
 
 
-def _text_police(s: Streams, lot: Lot, rng: np.random.Generator) -> Bets:
-    """A bucket of its own each way: the references take as long as it lets them, and what comes in is never ahead of
-    it by more than its burst. The second tires neither of a link's losses nor of long round trips."""
+def _text_police(s: Streams, lot: Lot, way: str) -> Bets:
+    """A bucket for this way: the references take as long as it lets them, and are never ahead of it by more than its
+    burst. The second tires neither of a link's losses nor of long round trips."""
     reference = ~lot.chosen
-    worst = [max(o.up_expected, o.down_expected) for o in s.outcomes]
-    needed = np.array([_needed(n, TEXT_POLICE_KBPS, TEXT_POLICE_BURST) for n in worst])
+    sizes = [o.up_expected if way == "out" else o.down_expected for o in s.outcomes]
+    needed = np.array([_needed(n, TEXT_POLICE_KBPS, TEXT_POLICE_BURST) for n in sizes])
     slower = _slower(s.finish, reference, s.connected + needed)
-    lead = np.array([_answers_lead(o, TEXT_POLICE_KBPS) for o in s.outcomes])
+    lead = np.array([_messages_lead(o, way, TEXT_POLICE_KBPS) for o in s.outcomes])
     return slower, _early(lead, reference, TEXT_POLICE_BURST, TEXT_LEAD_SCALE)
 
 
-def _answers_lead(o: StreamOutcome, kbps: float) -> float:
-    """By how many bytes all answers were ever ahead of `kbps` since they could be asked for, or the last of them since
-    it was: a bucket that was full then has let pass no more than its burst beyond that, whatever was lost later."""
+def _messages_lead(o: StreamOutcome, way: str, kbps: float) -> float:
+    """By how many bytes what came this way was ever ahead of `kbps` since it could begin, or its last message since
+    it could be sent: a bucket that was full then has let pass no more than its burst beyond that, whatever was lost
+    later. Outward, by the far end's clock, it begins with the first byte."""
     if o.connected is None:
         return 0.0
-    before = o.down_expected - o.down_last
-    asked = next((at for at, n in o.arrivals if n >= before), None) if before else o.connected
-    every = [(at - o.connected, n) for at, n in o.arrivals]
-    last = [] if asked is None else [(at - asked, n - before) for at, n in o.arrivals if n > before]
-    return max(_ahead(every, kbps), _ahead(last, kbps))
+    start, rows, before = o.connected, o.arrivals, o.down_expected - o.down_last
+    if way == "out":
+        start, rows, before = 0.0, o.up_arrivals, o.up_expected - o.up_last
+    asked = next((at for at, n in rows if n >= before), None) if before else start
+    last = [] if asked is None else [(at - asked, n - before) for at, n in rows if n > before]
+    return max(_ahead([(at - start, n) for at, n in rows], kbps), _ahead(last, kbps))
 
 
 def _text_loss(s: Streams, lot: Lot, rng: np.random.Generator) -> Bets:
@@ -253,7 +255,8 @@ STREAM_HARMS: Mapping[str, Mapping[str, Callable[[Streams, Lot, np.random.Genera
     "text": {
         "failure": _fails,
         "cut-off": lambda s, lot, g: _cut(s, ~lot.chosen, TEXT_CUT_BYTES),
-        "police": _text_police,
+        "police-out": lambda s, lot, g: _text_police(s, lot, "out"),
+        "police-in": lambda s, lot, g: _text_police(s, lot, "in"),
         "loss": _text_loss,
         "delay": _text_delay,
     },
