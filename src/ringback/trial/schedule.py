@@ -2,9 +2,9 @@
 
 Lanes: text cells side by side, calls one cell at a time, media of as many apps side by side as the link bears,
 but never beside calls.
-A series is one round of every form of a cell; undecided cells get another as long as the budget lasts. Paths are
-measured one after the other. A quiet session runs one round at a time, and a cell until it is decided: again only the
-forms that are not.
+A series is one round of every form of a cell; undecided cells get another as long as the budget lasts, of text and
+media only in the forms that are not decided. Paths are measured one after the other. A quiet session runs one round at
+a time, and a cell until it is decided.
 """
 
 from collections.abc import Mapping, Sequence
@@ -105,9 +105,10 @@ class Schedule:
         return [self._start(t, "media") for i, t in enumerate(media) if i == 0 or rounds[i] <= media_rounds]
 
     def _start(self, trial: CellTrial, lane: Lane) -> Start:
-        """A quick session of several cells of calls has no time to hear any in full."""
+        """A quick session of several cells of calls has no time to hear any in full. Text and media run again only in
+        the forms that are not decided."""
         length = "sample" if self._sample else trial.next_length
-        return Start(trial, lane, length, trial.plans, trial.series + 1)
+        return Start(trial, lane, length, trial.plans if lane == "voice" else trial.open_plans, trial.series + 1)
 
     def _wanted(self, trial: CellTrial, elapsed: float, size: Sizing) -> bool:
         if not trial.wants_more:
