@@ -242,7 +242,8 @@ def claims(*, data: Path | None = None, json: bool = False, lang: Language | Non
         from ringback.store import Lake, Reading
         from ringback.view.ledger import ledger
 
-    phrases = load(speech.language(lang))
+    language = speech.language(lang)
+    phrases = load(language)
     told = ledger(Reading(Lake(lake_folder(data))))
     rows = []
     with speech.Records(json, None) as records:
@@ -250,7 +251,9 @@ def claims(*, data: Path | None = None, json: bool = False, lang: Language | Non
             said = "untested" if one.answer == "not-measurable" else one.answer
             records.write(msgspec.structs.replace(one, answer=said))
             numbers = _numbers(one.estimate, one.interval, phrases)
-            rows.append((one.id, said, *numbers, f"{one.date} {one.who}: {one.statement}"))
+            words = one.told(language)
+            answer = phrases.say(f"page.claims.{one.answer}")
+            rows.append((one.id, answer, *numbers, f"{one.date} {words.who}: {words.statement}"))
     _print(("id", "answer", "estimate", "interval", "statement"), rows, json, phrases)
     return Exit.VERDICT if any(one.answer in ("supported", "contradicted") for one in told) else Exit.INSUFFICIENT
 

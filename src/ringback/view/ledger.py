@@ -12,6 +12,7 @@ from ringback.evidence.claims import UNBOUNDED, Answered, Claim, Condition, Foun
 from ringback.evidence.events import LEAST_TURNS, Event
 from ringback.store import Reading, Selection
 from ringback.view import watching
+from ringback.words import Language
 
 
 class Weighed(msgspec.Struct, frozen=True):
@@ -52,6 +53,12 @@ class Entry(msgspec.Struct, frozen=True):
     not_measurable: str | None
     ru: Told | None
     conditions: list[Weighed]
+
+    def told(self, language: Language) -> Told:
+        """Who said what, in this language where the ledger has it."""
+        if language == "ru" and self.ru is not None:
+            return self.ru
+        return Told(self.who, self.statement, self.not_measurable)
 
 
 def days_of(claim: Claim) -> tuple[date, date]:

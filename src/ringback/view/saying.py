@@ -163,10 +163,7 @@ class Saying:
         return event.ru or event.event if self.language == "ru" else event.event
 
     def claim(self, entry: Entry) -> Told:
-        """Who said what, in this language where the ledger has it."""
-        if self.language == "ru" and entry.ru is not None:
-            return entry.ru
-        return Told(entry.who, entry.statement, entry.not_measurable)
+        return entry.told(self.language)
 
     def condition(self, one: Weighed) -> str:
         """What quantity a claim is held against."""
