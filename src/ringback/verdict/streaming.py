@@ -304,13 +304,14 @@ def _waits(streams: Sequence[StreamOutcome], late: float) -> bool:
 
 def _delayed(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome], shifts: Floats) -> Finding:
     """One way, both ways taken to be delayed alike: a first byte comes two round trips after the start where the
-    handshake is delayed as well, else one."""
+    handshake is delayed as well, else one. Turns taken do not tell which way it was that was late, so the interval
+    reaches to all of it one way alone."""
     connect = _median([s.connected for s in struck]) - _median([s.connected for s in spared])
     legs = 4.0 if connect > 0.35 * float(np.median(shifts)) else 2.0
     each = 1000 * shifts / legs
     half = 1.96 * float(np.std(each)) / np.sqrt(len(each))
     middle = float(np.median(each))
-    return Finding("delay", delay_ms=middle, delay_ms_interval=(middle - half, middle + half))
+    return Finding("delay", delay_ms=middle, delay_ms_interval=(middle - half, 2 * (middle + half)))
 
 
 def _bucket(struck: Sequence[StreamOutcome], bucket: envelope.Line, shifts: Floats, opening: float) -> Finding:
