@@ -360,5 +360,9 @@ def test_a_rule_out_of_its_time_makes_nothing_true() -> None:
 
 
 def test_a_participant_who_is_not_behind_the_rule_is_not_restricted() -> None:
-    read = ruled('app = "whatsapp"', "payload", 'kind = "drop"', more="share = 0\n")
-    assert of(read, VOICE) == Truth(status="working")
+    read = ruled('app = "whatsapp"', "payload", 'kind = "drop"', more="share = 0.5\n")
+    found = {bool(standing(read, read.networks[0], 0, seed)): seed for seed in range(20)}
+    for behind, seed in found.items():
+        told = truth(msgspec.structs.replace(read, seed=seed), read.networks[0], 0, VOICE)
+        assert told.status == ("restricted" if behind else "working")
+    assert set(found) == {True, False}

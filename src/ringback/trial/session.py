@@ -24,6 +24,8 @@ from ringback.verdict.weights import thresholds
 
 Activity = RoundActivity | TriesActivity
 
+MOST_OPENINGS = 3  # requests for a session: on a link with long bursts of loss one or two may die whole
+
 
 class Session:
     """`trial.seam.End`. random draws plans and labels (a CSPRNG on real networks); progress hears (done, of) cells."""
@@ -103,7 +105,7 @@ class Session:
                 except BadInput as error:
                     self._notes.append(str(error))
                 self._tries.append(self._peer_try(now))
-            elif self._attempts < 2:
+            elif self._attempts < MOST_OPENINGS:
                 return (self._open(),)
             if self._grant is None:
                 self._partner = "unreachable"
