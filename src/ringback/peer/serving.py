@@ -197,5 +197,8 @@ async def serve(
     async with running(folder, host, port, beside=beside) as serving:
         gc.collect()
         gc.freeze()  # what was imported stays; without it a full collection holds the measuring sockets up for longer
-        ready(serving)
-        await stop.wait()
+        try:
+            ready(serving)
+            await stop.wait()
+        finally:
+            gc.unfreeze()  # or an engine's own modules complain, at the interpreter's end, of what was kept from them
