@@ -4,7 +4,7 @@ import pytest
 
 from ringback.record import Try
 from ringback.verdict import network_state
-from tests.verdict.build import Effect, voice_round
+from tests.verdict.build import Effect, stream_round, voice_round
 
 
 def tries(
@@ -71,3 +71,17 @@ def test_what_other_places_and_paths_saw_says_nothing_of_this_network() -> None:
     for each in seen:
         each.where = "vantage"
     assert network_state(seen + tries("neutral", 1)) == ("normal", "open")
+
+
+def test_a_port_that_is_closed_towards_the_peer_too_makes_no_white_list() -> None:
+    """As where an app's whole port is dropped, and neutral hosts were tried at it."""
+    shut, open_ = (stream_round(1, effect=Effect(trigger=which, drop=True)) for which in ("port", "none"))
+    (port,) = {x.spec.port for x in shut.exchanges if x.spec.arm.port == "app"}
+    seen = [*tries("neutral", 0), *tries("peer", 1, hosts=1)]
+    for each in seen:
+        each.port = port
+    assert network_state(seen, [open_])[0] == "whitelist"
+    assert network_state(seen, [shut])[0] == "normal"
+    for exchange in shut.exchanges:  # nothing gets through to the peer at all: it is not on the list
+        exchange.outcome = next(x.outcome for x in shut.exchanges if x.spec.arm.port == "app")
+    assert network_state(seen, [shut])[0] == "whitelist"

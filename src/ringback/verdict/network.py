@@ -4,11 +4,17 @@ Read off the tries at hosts that belong to no messenger, made here on the direct
 count: a white list lets DNS pass, and an offline network may.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence, Set
+from statistics import mean
 
-from ringback.record import DatagramOutcome, NetworkState, Round, Try, Udp
+from ringback.record import DatagramOutcome, NetworkState, Round, StreamOutcome, Transport, Try, Udp
+
+Door = tuple[Transport, int]
+"""A transport and a port of the far side."""
 
 MOST = 0.5
+FEW = 0.2
 ONE_TRIP_MS = 900.0
 LIMITED = 0.7  # of UDP's questions answered, as a share of TCP's: below it UDP is limited
 
@@ -16,20 +22,22 @@ LIMITED = 0.7  # of UDP's questions answered, as a share of TCP's: below it UDP 
 def network_state(tries: Sequence[Try], rounds: Iterable[Round] = ()) -> tuple[NetworkState, Udp]:
     """`whitelist`: most neutral hosts are silent, and something else (an app, a site, the peer) answers. `offline`:
     nothing answers, so no UDP passes either. Hosts to which nothing could be sent (their names were not found, there
-    was no route) are silent as well, but no sign of a white list: that lets DNS pass. UDP is judged by neutral hosts
-    and the peer, in tries and, where given, the rounds' controls."""
+    was no route) are silent as well, but no sign of a white list: that lets DNS pass. Nor is silence at a port that is
+    closed towards the peer too, while its other ports are open. UDP is judged by neutral hosts and the peer, in tries
+    and, where given, the rounds' controls."""
     here = [t for t in tries if t.where == "here" and t.path == "direct" and t.form != "dns"]
-    state = _state(here)
-    return state, "blocked" if state == "offline" else _udp([t for t in here if t.sent], list(rounds))
+    held = list(rounds)
+    state = _state(here, _closed(held))
+    return state, "blocked" if state == "offline" else _udp([t for t in here if t.sent], held)
 
 
-def _state(here: Sequence[Try]) -> NetworkState:
+def _state(here: Sequence[Try], closed: Set[Door]) -> NetworkState:
     if not here:
         return "normal"
     answering = {(t.kind, t.target) for t in here if t.answered}
     if not answering:
         return "offline"
-    neutral = {t.target for t in here if t.kind == "neutral" and t.sent}
+    neutral = {t.target for t in here if t.kind == "neutral" and t.sent and (t.transport, t.port) not in closed}
     silent = {target for target in neutral if ("neutral", target) not in answering}
     others = any(kind != "neutral" for kind, _ in answering)
     return "whitelist" if neutral and len(silent) > MOST * len(neutral) and others else "normal"
@@ -50,6 +58,26 @@ def _udp(here: Sequence[Try], rounds: Sequence[Round]) -> Udp:
         return "blocked"
     usual = sum(tcp) / len(tcp) if tcp else 1.0
     return "limited" if answered < LIMITED * max(usual, 0.5) else "open"
+
+
+def _closed(rounds: Sequence[Round]) -> set[Door]:
+    """Ports of apps at which next to none of the controls got through to the peer, while most did at its others."""
+    at: dict[Door, list[bool]] = defaultdict(list)
+    beside: dict[Door, list[bool]] = defaultdict(list)
+    for each in rounds:
+        controls = [x for x in each.exchanges if x.spec.arm.payload == "control"]
+        doors = {(x.spec.transport, x.spec.port) for x in controls if x.spec.arm.port == "app"}
+        if each.cell.path != "direct" or each.form == "dns":
+            continue
+        for x in controls:
+            kept = at if x.spec.arm.port == "app" else beside
+            for door in doors:
+                kept[door].append(_passed(x.outcome))
+    return {door for door, passed in at.items() if mean(passed) < FEW and beside[door] and mean(beside[door]) > MOST}
+
+
+def _passed(outcome: DatagramOutcome | StreamOutcome) -> bool:
+    return outcome.connected is not None if isinstance(outcome, StreamOutcome) else _delivered(outcome) > 0
 
 
 def _controls(rounds: Sequence[Round]) -> list[DatagramOutcome]:
