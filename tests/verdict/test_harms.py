@@ -206,7 +206,8 @@ def test_what_the_data_cant_show_is_not_claimed():
             exchange.outcome.up_expected = exchange.outcome.up_received = 400
     got = cell_evidence(tiny)
     assert got.working["delay"] > 100
-    assert got.working["police"] < 100
+    assert got.working["police-out"] < 100
+    assert got.working["police-in"] < 100
     assert got.working["cut-off"] < 100
     small = cell_evidence([stream_round(1, function="media", size=40_000, number=i) for i in range(3)])
     assert small.working["police-out"] < 100
