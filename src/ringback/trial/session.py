@@ -24,7 +24,7 @@ from ringback.verdict.weights import thresholds
 
 Activity = RoundActivity | TriesActivity
 
-MOST_OPENINGS = 3  # requests for a session: on a link with long bursts of loss one or two may die whole
+MOST_OPENINGS = 3  # requests for a session: on a link with long bursts of loss they may die whole; one more after tries
 
 
 class Session:
@@ -107,14 +107,23 @@ class Session:
                 self._tries.append(self._peer_try(now))
             elif self._attempts < MOST_OPENINGS:
                 return (self._open(),)
-            if self._grant is None:
-                self._partner = "unreachable"
-            return self._start_tries(now)
+            self._partner = "unreachable" if self._grant is None else "reported"
+            if self._attempts <= MOST_OPENINGS or self._grant is not None:
+                return self._start_tries(now)
+            self._finish(now)
         if self._stage == "closing":
             if answer.failure is None:
                 self._transcript = control.decode(answer.body, control.Transcript, "transcript")
             self._finish(now)
         return ()
+
+    def _open_once_more(self, now: float) -> Sequence[Command]:
+        """After the tries, whose time and packets may have outlasted what swallowed the first requests."""
+        if self._settings.peer is None or self._attempts > MOST_OPENINGS:
+            self._finish(now)
+            return ()
+        self._stage = "opening"
+        return (self._open(),)
 
     def _peer_try(self, now: float) -> Try:
         peer = self._settings.peer or ""
@@ -244,10 +253,9 @@ class Session:
             return commands
         more = [*commands, *self._go_on_trying(now)]
         if self._stage == "tries" and self._may_go_on:
-            self._stage = "trials" if self._grant is not None else "closing"
             if self._grant is None:
-                self._finish(now)
-                return more
+                return [*more, *self._open_once_more(now)]
+            self._stage = "trials"
         if self._stage == "trials":
             more += self._fill(now)
             if not self._activities and self._stage == "trials":
