@@ -113,8 +113,54 @@ def test_a_relay_that_answers_nowhere_is_a_service_down() -> None:
     assert (verdict.status, verdict.mechanism, verdict.trigger) == ("service-down", "none", None)
 
 
-def test_a_restriction_outranks_a_service_that_is_down() -> None:
-    assert judge(VOICE, call_rounds(Effect(drop=True)), HEALTHY + RELAY_DOWN, CONTEXT).status == "restricted"
+def test_a_restriction_outranks_relays_that_are_silent_alone() -> None:
+    """They may be silent to whoever comes from the vantage's address; no other function was tried."""
+    assert judge(VOICE, call_rounds(Effect(drop=True)), APP_DOWN[:-24], CONTEXT).status == "restricted"
+
+
+def app_down(answering: str = "", where: str = "") -> list[Try]:
+    """Own hosts of calls and of text silent here and from the vantage, but those of a function at a place."""
+    tries: list[Try] = list(HEALTHY)
+    for at in ("here", "vantage"):
+        tries += trains("vantage", "neutral", 25) if at == "vantage" else []
+        tries += trains(at, "app", 25 if (answering, where) == ("voice", at) else 0, app="whatsapp")
+    for at in ("here", "vantage"):
+        tries += connects("app", (answering, where) == ("text", at), app="whatsapp", where=at)
+    return tries
+
+
+APP_DOWN = app_down()
+
+
+def test_an_app_that_is_down_outranks_a_restriction_whose_evidence_stays_beside_it() -> None:
+    verdict = judge(VOICE, call_rounds(Effect(drop=True)), APP_DOWN, CONTEXT)
+    assert (verdict.status, verdict.mechanism, verdict.trigger) == ("service-down", "none", None)
+    assert verdict.e_value is not None
+    assert verdict.e_value > CONTEXT.threshold
+
+
+@pytest.mark.parametrize("where", ["here", "vantage"])
+@pytest.mark.parametrize("function", ["voice", "text"])
+def test_one_host_that_answers_anywhere_lets_no_restriction_hide(function: str, where: str) -> None:
+    rounds = call_rounds(Effect(drop=True))
+    assert judge(VOICE, rounds, app_down(function, where), CONTEXT).status == "restricted"
+
+
+def test_without_the_vantages_own_neutral_hosts_no_app_is_down_before_a_restriction() -> None:
+    unproven = [t for t in APP_DOWN if (t.where, t.kind) != ("vantage", "neutral")]
+    assert judge(VOICE, call_rounds(Effect(drop=True)), unproven, CONTEXT).status == "restricted"
+    cut_off = [t for t in APP_DOWN if (t.where, t.kind) != ("here", "neutral")]
+    assert judge(VOICE, call_rounds(Effect(drop=True)), cut_off, CONTEXT).status == "restricted"
+
+
+def test_an_app_that_is_down_is_down_behind_a_white_list_and_over_a_restricted_tunnel_too() -> None:
+    outer = Verdict(status="restricted", mechanism="drop", trigger="payload", e_value=1e6, threshold=1e4)
+    inside = Cell("whatsapp", "voice", "outgoing", "relay", "vpn")
+    assert judge(inside, [], APP_DOWN, replace(CONTEXT, outer=outer)).status == "service-down"
+    walled = [t for t in APP_DOWN if (t.where, t.kind) != ("here", "neutral")] + connects("neutral", answered=False)
+    assert judge(VOICE, [], walled, replace(CONTEXT, state="whitelist")).status == "service-down"
+    listed_elsewhere = [t for t in walled if t.where == "here"]  # the vantage's word never came
+    assert judge(VOICE, [], listed_elsewhere, replace(CONTEXT, state="whitelist")).status == "impaired"
 
 
 def test_a_link_too_bad_for_calls_is_impaired_without_a_trigger() -> None:

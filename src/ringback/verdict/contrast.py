@@ -30,6 +30,8 @@ MIN_DELAY_MS: Mapping[str, float] = {"voice": 100.0, "text": 1333.0}
 
 SLOW = ("loss", "drop-after", "police", "shape")
 
+FUNCTIONS_OF_AN_APP = 2  # at least, whose own hosts are silent, before the whole app counts as down
+
 Outcome = Literal["accuses", "down", "agrees", "undecided"]
 
 
@@ -94,6 +96,24 @@ def compare(cell: Cell, tries: Sequence[Try]) -> Contrast:
     if hosts and all(r.outcome == "agrees" for name, r in results.items() if not name.startswith("form ")):
         return hosts[0]
     return UNDECIDED
+
+
+def whole_app_down(app: str, tries: Sequence[Try], walled: bool = False) -> bool:
+    """Whether the app's whole service is down: of two functions at least, and of every one that was tried, no host
+    answers a single try, here over any path or from the vantage, while neutral hosts do at both. walled: behind a
+    white list, where neutral hosts are silent here by its doing; then what answers at the vantage has to do."""
+    own = [t for t in tries if t.kind == "app" and t.app == app and t.form != "dns" and t.sent]
+    if any(t.answered or t.received for t in own):
+        return False
+    functions = {t.function for t in own}
+    silent = [sum(t.function == f and t.where == w for t in own) for f in functions for w in ("here", "vantage")]
+    if len(functions) < FUNCTIONS_OF_AN_APP or min(silent) < MIN_DOWN:
+        return False
+    neutral = [t for t in tries if t.kind == "neutral" and t.form != "dns"]
+    paths = {t.path for t in own if t.where == "here"}
+    here = [[t for t in neutral if t.where == "here" and t.path == path] for path in paths]
+    outside = [t for t in neutral if t.where == "vantage"]
+    return _neutral_answers(outside) and (walled or any(map(_neutral_answers, here)))
 
 
 def _groups(own: Sequence[Try]) -> dict[str, list[Try]]:

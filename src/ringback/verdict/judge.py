@@ -1,9 +1,10 @@
 """From a cell's raw outcomes to its verdict. The same function judges what the lab, a real network or an archive gave.
 
-Precedence: a network that is offline, or a white list on which the app is not, outranks all (nothing else can be told
-apart there); then restricted, service-down, impaired, working, insufficient: the first that holds. `restricted` is
-said only when the cell's one e-value has reached its threshold, or by the contrast of destinations on that contrast's
-own conditions. What triggered it and how it works is named afterwards and accuses nobody.
+Precedence: an app whose whole service is down (docs/decisions/0009); then a network that is offline, or a white list
+on which the app is not (nothing else can be told apart there); then restricted, service-down of this one function,
+impaired, working, insufficient: the first that holds. `restricted` is said only when the cell's one e-value has
+reached its threshold, or by the contrast of destinations on that contrast's own conditions. What triggered it and how
+it works is named afterwards and accuses nobody.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,7 +67,7 @@ def judge(cell: Cell, rounds: Sequence[Round], tries: Sequence[Try], context: Co
     trials = [r for r in rounds if r.kind == "trial"]
     evidence = context.evidence or cell_evidence(trials, context.forms)
     seen = _Seen(cell, trials, tries, context, evidence, contrast.compare(cell, tries))
-    for rule in (_by_state, _by_outer, _randomised, _contrast, _service_down, _impaired, _working):
+    for rule in (_app_down, _by_state, _by_outer, _randomised, _contrast, _service_down, _impaired, _working):
         verdict = rule(seen)
         if verdict is not None:
             return verdict
@@ -97,6 +98,14 @@ class _Seen:
             e_working=self.evidence.e_working if ran else None,
             spillover=self.context.spillover,
         )
+
+
+def _app_down(seen: _Seen) -> Verdict | None:
+    """Accuses nobody. What the rounds with the partner showed stays beside it: the e-value and its threshold."""
+    if not contrast.whole_app_down(seen.cell.app, seen.tries, seen.context.state == "whitelist"):
+        return None
+    return _with(seen.base(), Finding("none"), status="service-down", basis="contrast", scope="app",
+                 reason="silent-everywhere")  # fmt: skip
 
 
 def _by_state(seen: _Seen) -> Verdict | None:
