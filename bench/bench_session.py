@@ -7,9 +7,10 @@ from typing import Any
 
 from ringback import catalogue
 from ringback.lab.country import Place, sim_net
-from ringback.lab.run import far_end, session_settings
+from ringback.lab.run import far_end, rendered, session_settings
 from ringback.lab.scenario import Scenario, parse
 from ringback.sim.world import World
+from ringback.trial.rendering import once_for_both
 from ringback.trial.session import Session
 from ringback.trial.terms import Settings
 from ringback.verdict.weights import ALPHA
@@ -65,11 +66,12 @@ def driven(on: Scenario, changes: dict[str, Any], seed: int, cells: int | None =
     place = Place(on, on.networks[0], 0, seed)
     base = session_settings(place, None, False)
     settings = Settings(**{**{name: getattr(base, name) for name in Settings.__struct_fields__}, **changes})
-    near = Session(settings, KNOWN, Random(seed))
+    renderer = once_for_both(rendered)
+    near = Session(settings, KNOWN, Random(seed), renderer=renderer)
     if cells is not None:
         for trial in near.result().trials:
             trial.threshold = cells / ALPHA
-    World(near, far_end(Random(seed + 1)), sim_net(place), seed).run(7200)
+    World(near, far_end(Random(seed + 1), renderer), sim_net(place), seed).run(7200)
     return near
 
 

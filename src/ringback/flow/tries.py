@@ -7,6 +7,7 @@ from ringback.catalogue import FunctionEntry
 from ringback.errors import BadInput
 from ringback.flow import chat_stream, tls_stream
 from ringback.flow.keystream import Keystream
+from ringback.flow.sealing import area, bare
 from ringback.record import Arm, ExchangeSpec
 from ringback.wire import Malformed, dns, mtproto, noise, stun, telegram, tls
 from ringback.wire.stun_attributes import Endpoint, build
@@ -38,8 +39,7 @@ def ping(app: str, seed: bytes, n: int) -> bytes:
     if app == "telegram":
         tag, query = Keystream(seed, 0).block("ping tag", 16), Keystream(seed, n).block("ping", 8)
         return telegram.encode(telegram.Hello(tag, query))
-    transaction = Keystream(seed, n).block("ping", 12)
-    return stun.encode(stun.Message(_PINGS.get(app, stun.TYPES["binding"]), transaction))
+    return bare(_PINGS.get(app, stun.TYPES["binding"]), b"", Keystream(seed, n).block("ping", 12))
 
 
 def pong(request: bytes, source: str = "192.0.2.1", port: int = 1024) -> bytes | None:
@@ -54,10 +54,10 @@ def pong(request: bytes, source: str = "192.0.2.1", port: int = 1024) -> bytes |
     if not isinstance(asked, stun.Message):
         return None
     if asked.type == stun.TYPES["whatsapp-ping"]:
-        return stun.encode(stun.Message(stun.TYPES["whatsapp-pong"], asked.transaction))
+        return bare(stun.TYPES["whatsapp-pong"], b"", asked.transaction)
     if asked.type == stun.TYPES["binding"]:
         mapped = build("XOR-MAPPED-ADDRESS", Endpoint(source, port), asked.transaction)
-        return stun.encode(stun.Message(stun.TYPES["binding-success"], asked.transaction, (mapped,)))
+        return bare(stun.TYPES["binding-success"], area((mapped,)), asked.transaction)
     return None
 
 
@@ -76,11 +76,12 @@ def answered_token(data: bytes) -> bytes | None:
 
 def is_answer(request: bytes, data: bytes) -> bool:
     """Whether `data` answers this very ping, undamaged as far as can be seen."""
-    if answered_token(data) != token(request):
-        return False
-    if not stun.looks_like(request):
-        return True
-    return int.from_bytes(data[:2], "big") in _PONGS[int.from_bytes(request[:2], "big")]
+    return answered_token(data) == token(request) and is_of_kind(request, data)
+
+
+def is_of_kind(request: bytes, data: bytes) -> bool:
+    """The same of what has the ping's token."""
+    return not stun.looks_like(request) or stun.type_of(data) in _PONGS[stun.type_of(request)]
 
 
 def opening(app: str, function: str, form: str, name: str, seed: bytes) -> bytes:

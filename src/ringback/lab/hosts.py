@@ -81,9 +81,7 @@ def _only(entry: FunctionEntry, transport: str) -> tuple[PortRange, ...]:
 
 def _binding(data: bytes, source: tuple[str, int]) -> bytes | None:
     """STUN's Binding alone."""
-    asked = stun.decode(data) if stun.looks_like(data) else None
-    binding = isinstance(asked, stun.Message) and asked.type == stun.TYPES["binding"]
-    return pong(data, *source) if binding else None
+    return pong(data, *source) if stun.looks_like(data) and stun.type_of(data) == stun.TYPES["binding"] else None
 
 
 # -- relays -----------------------------------------------------------------------------------------------------
@@ -95,14 +93,14 @@ def _relay(app: str, entry: FunctionEntry) -> Answering:
     def answer(data: bytes, source: tuple[str, int]) -> bytes | None:
         if telegram.looks_like_hello(data):
             return pong(data, *source) if app == "telegram" else None
-        asked = stun.decode(data) if stun.looks_like(data) else None
-        if not isinstance(asked, stun.Message):
+        if not stun.looks_like(data):
             return None
-        if asked.type == stun.TYPES["whatsapp-ping"]:
+        if stun.type_of(data) == stun.TYPES["whatsapp-ping"]:
             return pong(data, *source) if app == "whatsapp" else None
-        if asked.type == stun.TYPES["allocate"]:
+        if stun.type_of(data) == stun.TYPES["allocate"]:
             # A relay that goes by tokens is silent to one that it never gave out; a TURN server asks who it is.
-            return _challenge(asked, realm) if realm else None
+            asked = stun.decode(data)
+            return _challenge(asked, realm) if realm and isinstance(asked, stun.Message) else None
         return _binding(data, source)
 
     return Answering(_only(entry, "udp"), answer=answer)

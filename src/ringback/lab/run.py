@@ -1,7 +1,7 @@
 """Runs a scenario: every participant's session, the same engine in virtual time, its verdicts beside the truth."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from random import Random
 
@@ -9,16 +9,17 @@ import msgspec
 
 from ringback import catalogue
 from ringback.flow import Replay
+from ringback.flow.script import Script
 from ringback.lab.country import Place, known_in, places, sim_net
 from ringback.lab.scenario import Scenario
 from ringback.lab.truth import truth
-from ringback.record import Cell, Measurement, NetworkRecord
+from ringback.record import Cell, ExchangeSpec, Measurement, NetworkRecord
 from ringback.sim.world import World
 from ringback.trial.conclude import Where, conclude
 from ringback.trial.contrast import targets
 from ringback.trial.far import FarEnd
 from ringback.trial.far import Settings as FarSettings
-from ringback.trial.rendering import render
+from ringback.trial.rendering import Renderer, once_for_both, render
 from ringback.trial.session import Session
 from ringback.trial.terms import Result, Settings
 
@@ -69,7 +70,11 @@ def session_settings(place: Place, replay: Replay | None, locate: bool) -> Setti
     )
 
 
-def far_end(draw: Random) -> FarEnd:
+def rendered(spec: ExchangeSpec, seed: bytes, replays: Sequence[bytes]) -> Script:
+    return render(spec, seed, replays, KNOWN)
+
+
+def far_end(draw: Random, renderer: Renderer = rendered) -> FarEnd:
     """The lab's peer. Its signature is a keyed hash: nobody outside the lab relies on it."""
     key = draw.randbytes(32)
     settings = FarSettings(
@@ -79,12 +84,13 @@ def far_end(draw: Random) -> FarEnd:
         key,
         resolver=KNOWN.overlay.resolver,
     )
-    return FarEnd(settings, lambda spec, secret, replays: render(spec, secret, replays, KNOWN))
+    return FarEnd(settings, renderer)
 
 
 def in_virtual_time(place: Place, progress: Progress | None, replay: Replay | None, locate: bool) -> Result:
-    near = Session(session_settings(place, replay, locate), KNOWN, place.random("session"), progress)
-    world = World(near, far_end(place.random("peer")), sim_net(place), place.number("world"))
+    renderer = once_for_both(rendered)
+    near = Session(session_settings(place, replay, locate), KNOWN, place.random("session"), progress, renderer)
+    world = World(near, far_end(place.random("peer"), renderer), sim_net(place), place.number("world"))
     world.run(LONGEST_S)
     return near.result()
 

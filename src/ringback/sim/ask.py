@@ -30,9 +30,9 @@ def unframed(received: bytes) -> bytes | None:
     """The body, or None while it is not all there."""
     if len(received) < NONCE + LENGTH:
         return None
-    plain = _masked(received[NONCE:], received[:NONCE])
-    size = int.from_bytes(plain[:LENGTH], "big")
-    return plain[LENGTH : LENGTH + size] if len(plain) >= LENGTH + size else None
+    nonce, body = received[:NONCE], NONCE + LENGTH
+    end = body + int.from_bytes(_masked(received[NONCE:body], nonce), "big")
+    return _masked(received[NONCE:end], nonce)[LENGTH:] if len(received) >= end else None
 
 
 def _masked(data: bytes, nonce: bytes) -> bytes:

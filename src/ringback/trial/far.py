@@ -12,8 +12,6 @@ from heapq import heappop, heappush
 import msgspec
 
 from ringback.errors import BadInput
-from ringback.flow.script import Script
-from ringback.record import ExchangeSpec
 from ringback.trial import control
 from ringback.trial.datagrams import FarDatagram
 from ringback.trial.granted import (
@@ -26,14 +24,12 @@ from ringback.trial.granted import (
     check_specs,
 )
 from ringback.trial.openers import Openers
+from ringback.trial.rendering import Renderer
 from ringback.trial.seam import Accepted, Close, Command, Delivered, Ended, Event, Flow, Received, Refused, Sent
 from ringback.trial.streams import OPENING, FarStream
 from ringback.trial.tries import TryRun
 
-__all__ = ["SIGNED", "FarEnd", "Renderer", "Settings"]
-
-Renderer = Callable[[ExchangeSpec, bytes, Sequence[bytes]], Script]
-"""(spec, seed, replays) -> script: flow.render, bound by whoever builds the far end."""
+__all__ = ["SIGNED", "FarEnd", "Settings"]
 
 NEVER = float("inf")
 MAX_CHANGED = 4096  # flows on which changed packets came alone: whoever forges addresses could make any number

@@ -1,6 +1,7 @@
 """A session: the near end. It opens, tries what needs no script, sizes the link, runs what is scheduled, closes."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -16,7 +17,7 @@ from ringback.trial.contrast import TriesActivity, bearable
 from ringback.trial.locating import ROUND_SECONDS, Locating
 from ringback.trial.pairs import FLOWS_OF_A_PAIR, draw_pairs
 from ringback.trial.plan import MEDIA_PHASE, Chance, Planned, cells_of, draw_round, form_plans
-from ringback.trial.rendering import render
+from ringback.trial.rendering import Renderer, render
 from ringback.trial.schedule import CALLS, Schedule, Start, most_series
 from ringback.trial.seam import Answer, Ask, Command, Event, Flow
 from ringback.trial.terms import Result, Settings
@@ -28,7 +29,8 @@ MOST_OPENINGS = 3  # requests for a session: on a link with long bursts of loss 
 
 
 class Session:
-    """`trial.seam.End`. random draws plans and labels (a CSPRNG on real networks); progress hears (done, of) cells."""
+    """`trial.seam.End`. random draws plans and labels (a CSPRNG on real networks); progress hears (done, of) cells;
+    renderer None: its own."""
 
     def __init__(
         self,
@@ -36,18 +38,17 @@ class Session:
         catalogue: Catalogue,
         random: Chance,
         progress: Callable[[str, int, int], None] | None = None,
+        renderer: Renderer | None = None,
     ) -> None:
-        self._settings, self._catalogue, self._random, self._progress = settings, catalogue, random, progress
+        self._settings, self._random, self._progress = settings, random, progress
+        self._renderer = renderer or partial(render, catalogue=catalogue)
         self.session = ""
         self._grant: control.Grant | None = None
-        self._flows = 0
-        self._asks = 0
+        self._flows = self._asks = 0
         self._owners: dict[int, Owner] = {}
         self._activities: list[Activity] = []
         self._by_flow: dict[Flow, Activity] = {}
-        self._rounds = 0
-        self._media_rounds = 0
-        self._exchanges = 0
+        self._rounds = self._media_rounds = self._exchanges = 0
         self._link = probe.Link()
         self._stage = "new"
         self._locating: Locating | None = None
@@ -191,7 +192,7 @@ class Session:
 
     def _render(self, spec: ExchangeSpec) -> Script:
         assert self._grant is not None
-        return render(spec, self._grant.seed, self._settings.replays, self._catalogue)
+        return self._renderer(spec, self._grant.seed, self._settings.replays)
 
     def _begin(self, activity: Activity, now: float) -> list[Command]:
         self._activities.append(activity)

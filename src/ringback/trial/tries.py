@@ -84,7 +84,7 @@ class _One:
             answered = self._hear_dns(data)
         else:
             answered = self._index.get(bytes_of.answered_token(data) or b"")
-            if answered is None or not bytes_of.is_answer(self.requests[answered], data):
+            if answered is None or not bytes_of.is_of_kind(self.requests[answered], data):
                 self.damaged += 1
                 return
             self.size = max(self.size, len(data) + HEADERS)

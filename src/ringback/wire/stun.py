@@ -110,6 +110,11 @@ def looks_like(data: bytes) -> bool:
     )
 
 
+def type_of(data: bytes) -> int:
+    """The message type in a header, which `looks_like` has found there."""
+    return data[0] << 8 | data[1]
+
+
 def message_length(buffer: bytes) -> int | None:
     """Bytes that the message at the start of a TCP stream takes, header included; None with fewer than 4 bytes."""
     return (buffer[2] << 8 | buffer[3]) + HEADER_LENGTH if len(buffer) >= 4 else None
@@ -124,6 +129,8 @@ def decode(data: bytes) -> Message | Malformed:
         return Malformed("not stun", 0)
     if length + HEADER_LENGTH != len(data):
         return Malformed("truncated" if length + HEADER_LENGTH > len(data) else "trailing bytes", 2)
+    if not length:
+        return Message(code, transaction, (), cookie)
     attributes = _walk(data, 4)
     # WhatsApp's probes leave all padding out. Read with padding they seem to be full of type 0, which is reserved.
     if isinstance(attributes, Malformed) or any(a.type == 0 for a in attributes):

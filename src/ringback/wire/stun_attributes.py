@@ -8,6 +8,7 @@ import ipaddress
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ringback.errors import BadInput
@@ -95,17 +96,26 @@ def _integer(size: int, after: int = 0) -> tuple[Callable[[Any, bytes], bytes], 
     return pack, unpack
 
 
+@lru_cache(1024)
+def _literal(host: str) -> bytes:
+    """4 or 16 bytes. Raises ValueError for what is no address."""
+    return ipaddress.ip_address(host).packed
+
+
 def _address(xor: bool) -> tuple[Callable[[Any, bytes], bytes], Callable[[bytes, bytes], Any]]:
     """MAPPED-ADDRESS's form, or XOR-MAPPED-ADDRESS's (RFC 8489 sections 14.1, 14.2)."""
 
     def masked(raw: bytes, key: bytes) -> bytes:
-        return bytes(a ^ b for a, b in zip(raw, key, strict=False)) if xor else raw
+        size = len(raw)
+        if not xor:
+            return raw
+        return (int.from_bytes(raw, "big") ^ int.from_bytes(key[:size], "big")).to_bytes(size, "big")
 
     def pack(value: Any, mask: bytes) -> bytes:
         if not isinstance(value, Endpoint) or not 0 <= value.port <= 0xFFFF:
             raise _fail(value, "endpoint")
         try:
-            host = ipaddress.ip_address(value.host).packed
+            host = _literal(value.host)
         except ValueError:
             raise _fail(value, "endpoint with a literal address") from None
         family = 1 if len(host) == 4 else 2
