@@ -59,9 +59,10 @@ class StreamOutcome(msgspec.Struct, tag="stream"):
     Times are seconds after the exchange's start. `failure` is an OONI failure string (`connection_reset`,
     `connection_refused`, `generic_timeout_error`, `host_unreachable`, `eof_error`) or None when all bytes came.
     `arrivals` are (seconds, cumulative bytes delivered to the near application); `up_received` what the far
-    application was given, and `up_arrivals` when: (seconds after its first byte, cumulative bytes). up_last, down_last:
-    bytes of either end's last turn, in media the upload and then the download. icmp, far_icmp: errors that came to
-    either end for it. One that comes while connecting ends the try; later ones end nothing (RFC 1122, 4.2.3.9).
+    application was given, and `up_arrivals` when: (seconds after its first byte, cumulative bytes), which came at
+    `up_first` on the far end's clock. up_last, down_last: bytes of either end's last turn, in media the upload and then
+    the download. icmp, far_icmp: errors that came to either end for it. One that comes while connecting ends the try;
+    later ones end nothing (RFC 1122, 4.2.3.9).
     """
 
     connected: float | None = None
@@ -79,6 +80,7 @@ class StreamOutcome(msgspec.Struct, tag="stream"):
     up_last: int = 0
     down_last: int = 0
     up_arrivals: list[tuple[float, int]] = []
+    up_first: float | None = None
 
     @property
     def down_received(self) -> int:

@@ -183,6 +183,7 @@ class Running:
                 else:
                     outcome.up_received = exchange.up_received
                     outcome.up_arrivals = _checked(outcome, exchange, f"{where}, exchange {number}")
+                    outcome.up_first = exchange.anchor if outcome.up_arrivals else None
                     outcome.unexpected = outcome.unexpected or exchange.corrupted > 0
             merged[number] = outcome
         return merged
@@ -194,9 +195,15 @@ def _on_wire(payload: int) -> int:
 
 def _checked(outcome: StreamOutcome, exchange: FarExchange, where: str) -> list[tuple[float, int]]:
     arrivals = exchange.up_arrivals
+    begun = exchange.anchor is not None and abs(exchange.anchor) < inf
     rising = all(a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(arrivals))
-    ends = not arrivals or (arrivals[0][0] >= 0 and arrivals[-1][0] < inf and arrivals[-1][1] == exchange.up_received)
-    if len(arrivals) > MOST_ARRIVALS or not rising or not ends or (exchange.up_received or 0) > outcome.up_expected:
+    timed = not arrivals or (begun and arrivals[0][0] >= 0 and arrivals[-1][0] < inf)
+    ends = not arrivals or arrivals[-1][1] == exchange.up_received
+    if (
+        len(arrivals) > MOST_ARRIVALS
+        or not (rising and timed and ends)
+        or (exchange.up_received or 0) > outcome.up_expected
+    ):
         raise BadInput("arrivals that can't be", where)
     return arrivals
 

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ringback.record import Arm, DatagramOutcome, Lane, Round, StreamOutcome
+from ringback.record import Arm, DatagramOutcome, ExchangeRecord, Lane, Round, StreamOutcome
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -96,8 +97,15 @@ def pool(rounds: Iterable[Round], factor: Factor, other: Factor | None = None) -
             (struck if hit else spared).append(as_call(outcome, offset, number, read_end(each, offset)))
         for x in kept:
             if isinstance(x.outcome, StreamOutcome):
-                (struck_streams if struck_by(factor, x.spec.arm) else spared_streams).append(x.outcome)
+                (struck_streams if struck_by(factor, x.spec.arm) else spared_streams).append(_from_start(x))
     return Pool(tuple(struck), tuple(spared), tuple(struck_streams), tuple(spared_streams))
+
+
+def _from_start(x: ExchangeRecord) -> StreamOutcome:
+    """The stream with `up_first` in seconds after its start too, but for the clocks' offset, which is one a session."""
+    assert isinstance(x.outcome, StreamOutcome)
+    first = x.outcome.up_first
+    return x.outcome if first is None else msgspec.structs.replace(x.outcome, up_first=first - x.started_at)
 
 
 def read_end(each: Round, offset: float) -> float | None:

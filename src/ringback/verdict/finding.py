@@ -1,5 +1,6 @@
 """A mechanism with its numbers: what the fits hand to the judge."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -50,3 +51,30 @@ def _plain(number: Any) -> Any:
     if isinstance(number, tuple):
         return tuple(map(_plain, number))
     return number.item() if isinstance(number, np.generic) else number
+
+
+_NUMBER_OF: dict[Mechanism, Literal["rate_kbps", "loss", "delay_ms"]] = {
+    "police": "rate_kbps",
+    "shape": "rate_kbps",
+    "loss": "loss",
+    "delay": "delay_ms",
+}
+
+
+def joined(found: Sequence[Finding]) -> Finding:
+    """Both directions as one: the higher-ranked mechanism; where they show the same, the mean of numbers that agree,
+    else the number of the direction that shows it more. `unknown` of nothing."""
+    if not found:
+        return Finding("unknown")
+    best, *others = sorted(found, key=lambda finding: (RANK[finding.mechanism], -finding.weight))
+    number = _NUMBER_OF.get(best.mechanism)
+    if not others or others[0].mechanism != best.mechanism or number is None:
+        return best
+    name = f"{number}_interval"
+    (low, high), (low2, high2) = getattr(best, name), getattr(others[0], name)
+    a, b = getattr(best, number), getattr(others[0], number)
+    if max(low, low2) > min(high, high2) and abs(a - b) > 0.15 * max(a, b):
+        return best
+    return msgspec.structs.replace(
+        best, **{number: (a + b) / 2, name: ((low + low2) / 2, (high + high2) / 2), "side": "both"}
+    )

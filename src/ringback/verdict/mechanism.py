@@ -8,16 +8,14 @@ Streams are in `streaming`: their segments are out of sight.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
-import msgspec
 import numpy as np
 from scipy.stats import t as student
 
 from ringback.record import Mechanism, Round
 from ringback.verdict import bucket, cutoff, streaming
 from ringback.verdict.arrivals import UDP_HEADERS, Call, Factor, Floats, Way, pool
-from ringback.verdict.finding import RANK, Finding, Side
+from ringback.verdict.finding import Finding, Side, joined
 
 MAJORITY = 0.5
 MIN_LOSS = 0.02  # extra loss below this is no finding
@@ -60,7 +58,7 @@ def fit_calls(struck: Sequence[Call], spared: Sequence[Call], dns: bool = False)
         for side in ("out", "in")
         if (finding := _one_way(_ways(struck, side), _ways(spared, side), _groups(struck, side), side)) is not None
     ]
-    return _joined(found)
+    return joined(found)
 
 
 def _corrupted(call: Call) -> bool:
@@ -220,31 +218,3 @@ def _head(delay: Floats) -> float:
 def _tail(delay: Floats) -> float:
     known = delay[~np.isnan(delay)]
     return float(np.median(known[-max(3, len(known) // 3) :]))
-
-
-_NUMBERS: dict[Mechanism, Literal["rate_kbps", "loss", "delay_ms"]] = {
-    "police": "rate_kbps",
-    "shape": "rate_kbps",
-    "loss": "loss",
-    "delay": "delay_ms",
-}
-
-
-def _joined(found: list[Finding]) -> Finding:
-    """Both directions as one: the higher-ranked mechanism; where they show the same, the mean of numbers that agree,
-    else the number of the direction that shows it more."""
-    if not found:
-        return Finding("unknown")
-    found.sort(key=lambda finding: (RANK[finding.mechanism], -finding.weight))
-    best = found[0]
-    number = _NUMBERS.get(best.mechanism)
-    if len(found) < 2 or found[1].mechanism != best.mechanism or number is None:
-        return best
-    name = f"{number}_interval"
-    (low, high), (low2, high2) = getattr(best, name), getattr(found[1], name)
-    a, b = getattr(best, number), getattr(found[1], number)
-    if max(low, low2) > min(high, high2) and abs(a - b) > 0.15 * max(a, b):
-        return best
-    return msgspec.structs.replace(
-        best, **{number: (a + b) / 2, name: ((low + low2) / 2, (high + high2) / 2), "side": "both"}
-    )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ringback.record import Mechanism, StreamOutcome
-from ringback.verdict import envelope, transfers
+from ringback.verdict import envelope, messages, transfers
 from ringback.verdict.arrivals import Floats
 from ringback.verdict.finding import Finding, Side
 
@@ -23,6 +23,7 @@ START = 0.15  # of a download: the burst that a limit lets through at first
 MAJORITY = 0.5
 ALIKE = 0.25  # relative spread up to which streams show one rate; loss alone spreads theirs by 0.3 to 0.8
 MIN_SHIFT = 0.02  # s
+TWO_SYNS = 1.3  # s; a SYN that is lost is sent again after one (RFC 6298)
 FIRST_LATE = 1.4  # segments' time that a question of 517 bytes and one segment of answer take in a queue
 BEARS = 215_000.0  # over so many bytes twice as fast as the formula, as by measurements of the simulator and of Linux
 QUEUE_BURST = 8_000.0  # bytes that a queue may seem to let through at once
@@ -33,12 +34,27 @@ def fit(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Fin
     """The mechanism behind the struck streams' difference from the spared ones."""
     if not struck:
         return Finding("unknown")
+    if (late := _late_handshakes(struck, spared)) is not None:
+        return late
     for mechanism, sign in _SIGNS:
         if _share(sign, struck) >= MAJORITY and _share(sign, spared) <= _share(sign, struck) / 2:
             return Finding(mechanism)
     if (cut := _cut(struck, spared)) is not None:
-        return cut
+        return messages.before_silence(struck, spared) or cut
+    if (told := messages.fit(struck, spared)) is not None:
+        return told
     return _slowed(struck, spared)
+
+
+def _late_handshakes(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Finding | None:
+    """A delay under which connections take so long, all alike, that nothing else came in time: of one way or both."""
+    if _share(_silent, struck) < MAJORITY or _share(lambda s: s.connected is not None, struck) < 1 - MAJORITY / 5:
+        return None
+    shifts = np.array([s.connected for s in struck if s.connected is not None]) - _median([s.connected for s in spared])
+    low, middle, high = (float(value) for value in np.percentile(shifts, [10, 50, 80]))
+    if not (middle > TWO_SYNS and low > 0.9 * middle and high < 1.1 * middle):
+        return None
+    return Finding("delay", delay_ms=500 * middle, delay_ms_interval=(500 * float(shifts.min()), 1000 * high))
 
 
 def _silent(stream: StreamOutcome) -> bool:
@@ -178,7 +194,7 @@ def _slowed(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) ->
     """Slower than the others: a delay that all show alike, or what the slower of upload and download shows."""
     shifts = _first_byte_shifts(struck, spared)
     side = _slower_side(struck, spared)
-    if _is_delay(struck, shifts):
+    if not messages.is_timed(spared) and _is_delay(struck, shifts):
         return _delayed(struck, spared, shifts)
     opening = _median([float(s.arrivals[0][1]) for s in struck if s.arrivals])
     if side is None:

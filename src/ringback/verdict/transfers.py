@@ -67,6 +67,11 @@ def download(o: StreamOutcome) -> Transfer | None:
     return Transfer(o.down_last, rows, trip, seconds, max(0.0, spent))
 
 
+def is_long(o: StreamOutcome) -> bool:
+    """Whether its script has a transfer of either way."""
+    return max(o.up_last, o.down_last) >= LEAST
+
+
 WAYS: Mapping[str, Callable[[StreamOutcome], Transfer | None]] = {"out": upload, "in": download}
 
 
