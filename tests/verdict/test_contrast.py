@@ -110,6 +110,25 @@ def test_a_hosts_failures_name_the_mechanism(failure: str, mechanism: str) -> No
     assert (result.outcome, result.finding.mechanism) == ("accuses", mechanism)
 
 
+def met(where: str, form: str, answer: int, damaged: int = 0) -> Try:
+    """A connection that stood, and was answered or not."""
+    tried = connect(where, "app", None if answer else "generic_timeout_error", form=form)
+    return msgspec.structs.replace(tried, rtt_ms=60.0, received=100 * answer, damaged=damaged, through=not damaged)
+
+
+def test_hosts_that_are_reached_but_never_answer_are_no_drop_of_their_address() -> None:
+    silent = [met("here", "obfuscated", 0) for _ in range(6)]
+    there = [met("vantage", "obfuscated", 1) for _ in range(6)]
+    finding = contrast.compare(TEXT, silent + there + NEUTRAL_TCP).finding
+    assert (finding.mechanism, finding.after_packets_interval) == ("drop-after", (2.0, 5.0))
+
+
+def test_damage_that_one_form_shows_is_damage_to_the_form_whose_host_says_nothing_to_it() -> None:
+    here = [met("here", "obfuscated", 0) for _ in range(6)] + [met("here", "tls", 1, damaged=1) for _ in range(6)]
+    there = [met("vantage", form, 1) for form in ("obfuscated", "tls") for _ in range(6)]
+    assert contrast.compare(TEXT, here + there + NEUTRAL_TCP).finding.mechanism == "corrupt"
+
+
 def test_names_that_resolve_only_elsewhere_are_a_matter_of_dns() -> None:
     tries = [connect("here", "app", "dns_nxdomain_error", form="dns") for _ in range(6)]
     tries += [connect("vantage", "app", None, form="dns") for _ in range(6)]

@@ -56,6 +56,7 @@ def conclude(
                 trial, result.tries, catalogue, state, udp, outer_verdicts.get(trial.cell.path)
             )
     first = _first_path(result)
+    verdicts = by_one_device(verdicts)
     measurements = []
     for trial in result.trials:
         cell = trial.cell
@@ -92,6 +93,22 @@ def _judged(
         threshold=trial.threshold, quality=quality, state=state, udp=udp, outer=outer, evidence=trial.evidence
     )
     return judge(trial.cell, trial.rounds, tries, context)
+
+
+def by_one_device(verdicts: Mapping[Cell, Verdict]) -> dict[Cell, Verdict]:
+    """A host's name in a hello is payload too. Where the same is done to the app by payload that holds no name, one
+    device that reads payloads does both, as far as can be seen: then `sni` would claim that it looks at names alone."""
+    reads = {
+        (cell.app, cell.path, verdict.mechanism)
+        for cell, verdict in verdicts.items()
+        if (verdict.status, verdict.basis, verdict.trigger) == ("restricted", "randomised", "payload")
+    }
+    return {
+        cell: msgspec.structs.replace(verdict, trigger="payload")
+        if verdict.trigger == "sni" and (cell.app, cell.path, verdict.mechanism) in reads
+        else verdict
+        for cell, verdict in verdicts.items()
+    }
 
 
 def with_hop(cell: Cell, verdicts: Mapping[Cell, Verdict], located: Sequence[Located], where: Where) -> Verdict:

@@ -108,8 +108,11 @@ def finding(here: Sequence[Try], neutral: Sequence[Try]) -> Finding:
             return Finding(name)
     if _damaged(failed):
         return Finding("corrupt")
-    silent = sum(t.answered == 0 and not t.received for t in failed)
-    if silent > len(here) / 2:
+    silent = [t for t in failed if t.answered == 0 and not t.received]
+    if len(silent) > len(here) / 2:
+        if sum(t.transport == "tcp" and t.rtt_ms is not None for t in silent) > len(silent) / 2:
+            # SYN and its answer passed, no answer's first packet, which would be the sixth; not dropped by address
+            return Finding("drop-after", after_packets=4, after_packets_interval=(2.0, 5.0))
         return Finding("drop")
     if here[0].transport == "tcp":
         return _of_streams(here)
