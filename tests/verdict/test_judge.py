@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from ringback.record import Cell, Round, Try, Verdict
+from ringback.record import Cell, DatagramOutcome, Round, Try, Verdict
 from ringback.verdict.judge import Context, judge
 from tests.verdict.build import Effect, dns_round, stream_round, voice_round
 
@@ -172,6 +172,19 @@ def test_a_link_too_bad_for_calls_is_impaired_without_a_trigger() -> None:
     assert (verdict.status, verdict.mechanism, verdict.trigger) == ("impaired", "none", None)
     assert verdict.control_mos is not None
     assert verdict.control_mos < 2.5
+
+
+def test_a_burst_in_the_only_second_that_was_heard_makes_no_link_unusable() -> None:
+    """As of a round that was stopped because the originals were silent: few packets of each call, at the same time."""
+    rounds = call_rounds(count=1)
+    rounds[0].read_to = 1.0
+    for exchange in rounds[0].exchanges:
+        outcome = exchange.outcome
+        assert isinstance(outcome, DatagramOutcome)
+        outcome.inward.received = [at if i % 3 else None for i, at in enumerate(outcome.inward.received)]
+    assert judge(VOICE, rounds, HEALTHY, CONTEXT).status == "insufficient"
+    rounds[0].read_to = 5.0
+    assert judge(VOICE, rounds, HEALTHY, CONTEXT).reason == "udp-unusable"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from ringback.verdict.finding import Finding
 MIN_MOS = 2.5
 MIN_KBPS = 200.0
 MAX_FAILURES = 0.20
+LEAST_HEARD_S = 2.5
 ONE_TRIP_MS = 900.0  # a connect slower than this needed a second SYN (RFC 6298: 1 s), or is hopeless anyhow
 TRANSPORT: tuple[Mechanism, ...] = ("drop", "icmp", "corrupt", "drop-after", "police", "shape", "loss")
 
@@ -74,7 +75,8 @@ def _link(unusable: bool) -> Impairment | None:
 
 
 def control_scores(rounds: Sequence[Round], codec: quality.Codec) -> list[float]:
-    """MOS of each control call, as of one call alone."""
+    """MOS of each control call, as of one call alone. A call that was heard for a second, because the round was stopped
+    there, is a handful of packets that one burst strikes in all calls at once: it counts only where none passed."""
     scores: list[float] = []
     for each in rounds:
         calls = [
@@ -82,8 +84,16 @@ def control_scores(rounds: Sequence[Round], codec: quality.Codec) -> list[float]
             for x in each.exchanges
             if x.spec.arm.payload == "control" and isinstance(x.outcome, DatagramOutcome)
         ]
-        scores += round_scores(calls, calls, each.read_to, codec)
+        heard = round_scores(calls, calls, each.read_to, codec)
+        brief = each.read_to is not None and each.read_to < LEAST_HEARD_S
+        scores += [score for score, call in zip(heard, calls, strict=True) if not (brief and _passes(call))]
     return scores
+
+
+def _passes(call: DatagramOutcome) -> bool:
+    """Whether anything of it passed in each direction that is known."""
+    lanes = (call.inward,) if call.partner == "lost" else (call.outward, call.inward)
+    return all(any(at is not None for at in lane.received) for lane in lanes)
 
 
 def round_scores(
