@@ -18,7 +18,7 @@ _FINGERPRINT = struct.pack(">HH", stun.FINGERPRINT, 4)
 
 def area(attributes: Iterable[stun.Attribute]) -> bytes:
     """The attributes as they stand in a message."""
-    return stun.encode(stun.Message(0, bytes(12), tuple(attributes)))[stun.HEADER_LENGTH :]
+    return stun.encode_area(attributes)
 
 
 def bare(kind: int, attributes: bytes, transaction: bytes) -> bytes:

@@ -50,14 +50,16 @@ def pong(request: bytes, source: str = "192.0.2.1", port: int = 1024) -> bytes |
     if telegram.looks_like_hello(request):
         address = bytes(10) + b"\xff\xff" + bytes(map(int, source.split(".")))
         return telegram.encode(telegram.HelloAnswer(request[:16], 0, request[32:40], address, port))
-    asked = stun.decode(request) if stun.looks_like(request) else None
-    if not isinstance(asked, stun.Message):
+    if not stun.looks_like(request):
         return None
-    if asked.type == stun.TYPES["whatsapp-ping"]:
-        return bare(stun.TYPES["whatsapp-pong"], b"", asked.transaction)
-    if asked.type == stun.TYPES["binding"]:
-        mapped = build("XOR-MAPPED-ADDRESS", Endpoint(source, port), asked.transaction)
-        return bare(stun.TYPES["binding-success"], area((mapped,)), asked.transaction)
+    if len(request) > stun.HEADER_LENGTH and isinstance(stun.decode(request), Malformed):
+        return None
+    asked, transaction = stun.type_of(request), request[TOKEN]
+    if asked == stun.TYPES["whatsapp-ping"]:
+        return bare(stun.TYPES["whatsapp-pong"], b"", transaction)
+    if asked == stun.TYPES["binding"]:
+        mapped = build("XOR-MAPPED-ADDRESS", Endpoint(source, port), transaction)
+        return bare(stun.TYPES["binding-success"], area((mapped,)), transaction)
     return None
 
 

@@ -30,9 +30,7 @@ class Clock:
         """Do what is due up to and including `until`, or until something sets `stopped`."""
         heap = self.heap
         while heap and not self.stopped:
-            event = heappop(heap)
-            if event[0] > until:
-                heappush(heap, event)
+            if heap[0][0] > until:
                 break
-            self.now = event[0]
-            event[2](event[3])
+            self.now, _, call, what = heappop(heap)
+            call(what)

@@ -6,12 +6,14 @@ namespaces' router parses real packets into the same class and builds them back.
 
 from typing import Protocol
 
+import msgspec
+
 UDP, TCP, ICMP = 17, 6, 1
 IPV4_HEADER, UDP_HEADER, TCP_HEADER, ICMP_HEADER = 20, 8, 20, 8
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 
 
-class Packet:
+class Packet(msgspec.Struct, eq=False, gc=False):
     """One IPv4 packet. Mutable only while being built; boxes make copies (`copy(**changes)`) instead of editing.
 
     size: bytes of the whole IP packet. payload: transport payload. For TCP seq/ack/flags/window and `options`
@@ -19,63 +21,24 @@ class Packet:
     caused it. `raw` is whatever the driver wants to carry along (the real packet's bytes in the kernel router).
     """
 
-    __slots__ = (
-        "ack",
-        "dport",
-        "dst",
-        "flags",
-        "payload",
-        "proto",
-        "quoted",
-        "raw",
-        "sack",
-        "seq",
-        "size",
-        "sport",
-        "src",
-        "ttl",
-        "window",
-    )
-
-    def __init__(
-        self,
-        proto: int,
-        src: str,
-        sport: int,
-        dst: str,
-        dport: int,
-        payload: bytes,
-        size: int,
-        ttl: int = 64,
-        seq: int = 0,
-        ack: int = 0,
-        flags: int = 0,
-        window: int = 65535,
-        sack: tuple[tuple[int, int], ...] = (),
-        quoted: "Packet | None" = None,
-        raw: object = None,
-    ) -> None:
-        self.proto = proto
-        self.src = src
-        self.sport = sport
-        self.dst = dst
-        self.dport = dport
-        self.payload = payload
-        self.size = size
-        self.ttl = ttl
-        self.seq = seq
-        self.ack = ack
-        self.flags = flags
-        self.window = window
-        self.sack = sack
-        self.quoted = quoted
-        self.raw = raw
+    proto: int
+    src: str
+    sport: int
+    dst: str
+    dport: int
+    payload: bytes
+    size: int
+    ttl: int = 64
+    seq: int = 0
+    ack: int = 0
+    flags: int = 0
+    window: int = 65535
+    sack: tuple[tuple[int, int], ...] = ()
+    quoted: "Packet | None" = None
+    raw: object = None
 
     def copy(self, **changes: object) -> "Packet":
-        new = Packet.__new__(Packet)
-        for name in Packet.__slots__:
-            setattr(new, name, changes.get(name, getattr(self, name)))
-        return new
+        return msgspec.structs.replace(self, **changes)
 
 
 Passage = tuple[float, Packet, bool]

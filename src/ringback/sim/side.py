@@ -48,15 +48,16 @@ class Side:
 
     def tell(self, event: Event) -> None:
         """Hand over one event now."""
+        now, end = self._clock.now, self._end
         if self._transcript is not None:
-            self._transcript.append((self._clock.now, self._name, event))
-        commands = self._handle(event, self._clock.now)
+            self._transcript.append((now, self._name, event))
+        commands = self._handle(event, now)
         if commands:
             self._obey(commands)
-        wake = self._end.wake_at
+        wake = end.wake_at
         if wake is not None and wake < self._wake_at:
             self.plan()
-        if self._decides and self._end.finished:
+        if self._decides and end.finished:
             self._clock.stopped = True
 
     def _settle(self) -> None:

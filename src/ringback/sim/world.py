@@ -3,9 +3,7 @@
 The same seed, ends and network give the same run, event for event.
 """
 
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from math import inf
 
 import numpy as np
@@ -21,19 +19,6 @@ from ringback.sim.peer import Peer
 from ringback.sim.tunnelling import TunnelEnds
 from ringback.sim.way import Way
 from ringback.trial.seam import Command, End, Event, PeerEnd
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """A run makes objects by the hundred thousand, nearly all of which die by their count: looking for cycles among
-    them would take a sixth of its time. What little there is waits until it is over."""
-    resting = not gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if not resting:
-            gc.enable()
 
 
 class World:
@@ -94,8 +79,7 @@ class World:
             self._started = True
             self._peer.start()
             self._participant.start()
-        with _collector_at_rest():
-            self.clock.run(inf if until is None else until)
+        self.clock.run(inf if until is None else until)
 
     def _from_participant(self, packet: Packet) -> None:
         server = self._servers.get(packet.dst)

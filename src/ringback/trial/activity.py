@@ -156,7 +156,7 @@ class RoundActivity:
 
     def handle(self, event: Event, now: float) -> Sequence[Command]:
         commands = self.running.handle(event, now)
-        return self._after(commands, now)
+        return self._after(commands, now) if self.running.stopped else commands
 
     def _after(self, commands: Sequence[Command], now: float) -> Sequence[Command]:
         if self._stage == "running" and self.running.stopped:

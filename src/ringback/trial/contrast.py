@@ -99,8 +99,8 @@ class TriesActivity:
 
     @property
     def wake_at(self) -> float | None:
-        times = [at for at in (self._run.wake_at, self._poll_at) if at is not None]
-        return min(times, default=None)
+        run, poll = self._run.wake_at, self._poll_at
+        return run if poll is None or (run is not None and run <= poll) else poll
 
 
 def targets(

@@ -252,20 +252,20 @@ class FarEnd:
             elif type(event.flow) is int:
                 return self._try_event(event, now)
             return ()
-        if isinstance(event, Accepted):
+        if type(event) is Accepted:
             self._stream_flows[event.flow] = bytearray()
             self._stream_ports[event.flow] = event.port
             self._stream_sources[event.flow] = event.remote
             return ()
         flow = getattr(event, "flow", None)
         told = self._flows.get(flow) or self._stream_flows.get(flow)
-        if isinstance(event, Refused) and isinstance(told, FarDatagram | FarStream):
+        if type(event) is Refused and isinstance(told, FarDatagram | FarStream):
             told.refuse(event)
             return ()
         if flow in self._stream_flows:
-            if isinstance(event, Delivered):
+            if type(event) is Delivered:
                 return self._deliver(event)
-            if isinstance(event, Ended):
+            if type(event) is Ended:
                 self._leave(flow)
                 return (Close(flow),)
             return ()

@@ -122,28 +122,28 @@ class Running:
         return flow in self._datagrams or flow in self._streams
 
     def handle(self, event: Event, now: float) -> Sequence[Command]:
-        if isinstance(event, Sent):
+        if type(event) is Sent:
             half = self._datagrams[event.flow]  # type: ignore[index]
             half.sent_event(event)
             self.bytes += len(half.ours[event.index].data) + 28
             return ()
-        if isinstance(event, Received):
+        if type(event) is Received:
             self.bytes += len(event.data) + 28
             return self._datagrams[event.flow].receive(event)  # type: ignore[index]
-        if isinstance(event, Refused):
+        if type(event) is Refused:
             refused = self._datagrams.get(event.flow) or self._streams[event.flow]  # type: ignore[call-overload,index]
             refused.refuse(event)
             return ()
         stream = self._streams[event.flow]  # type: ignore[union-attr,index]
         if stream.over:
             return ()
-        if isinstance(event, Delivered):
+        if type(event) is Delivered:
             self.bytes += _on_wire(len(event.data))
             commands = stream.deliver(event)
-        elif isinstance(event, Connected):
+        elif type(event) is Connected:
             commands = stream.connect(event)
             self.bytes += 200
-        elif isinstance(event, Ended):
+        elif type(event) is Ended:
             commands = stream.end(event)
         else:
             return ()

@@ -19,7 +19,7 @@ from ringback.trial.pairs import FLOWS_OF_A_PAIR, draw_pairs
 from ringback.trial.plan import MEDIA_PHASE, Chance, Planned, cells_of, draw_round, form_plans
 from ringback.trial.rendering import Renderer, render
 from ringback.trial.schedule import CALLS, Schedule, Start, most_series
-from ringback.trial.seam import Answer, Ask, Command, Event, Flow
+from ringback.trial.seam import Answer, Ask, Command, Event, Flow, Sent
 from ringback.trial.terms import Result, Settings
 from ringback.verdict.weights import thresholds
 
@@ -66,6 +66,7 @@ class Session:
         self._ended = 0.0
         self._attempts = 0
         self.wake_at: float | None = None
+        self.finished = False
 
     # -- Desk -----------------------------------------------------------------------------------------------------
 
@@ -79,10 +80,6 @@ class Session:
         return Ask(self._asks, what, control.encode(body))
 
     # -- End ------------------------------------------------------------------------------------------------------
-
-    @property
-    def finished(self) -> bool:
-        return self._stage == "finished"
 
     def start(self, now: float) -> Sequence[Command]:
         self._began = now
@@ -206,7 +203,7 @@ class Session:
             self._by_flow[number] = activity
 
     def handle(self, event: Event, now: float) -> Sequence[Command]:
-        if isinstance(event, Answer):
+        if type(event) is Answer:
             owner = self._owners.pop(event.number, None)
             if owner is None:
                 return ()
@@ -215,9 +212,11 @@ class Session:
             if owner is not self:
                 self._note_flows(owner, first)  # type: ignore[arg-type]
             return self._settle(commands, now)
-        activity = self._by_flow.get(event.flow)
+        activity = self._by_flow.get(event.flow)  # type: ignore[union-attr]
         if activity is None or activity.finished:
             return ()
+        if type(event) is Sent:  # which moves no deadline and ends nothing
+            return activity.handle(event, now)
         due = activity.wake_at
         commands = activity.handle(event, now)
         if activity.finished:
@@ -355,6 +354,7 @@ class Session:
 
     def _finish(self, now: float) -> None:
         self._stage = "finished"
+        self.finished = True
         self._ended = now
 
     def result(self) -> Result:

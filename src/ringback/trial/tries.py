@@ -252,15 +252,15 @@ class TryRun:
         one = self._going.get(event.flow)  # type: ignore[union-attr]
         if one is None:
             return ()
-        if isinstance(event, Sent):
+        if type(event) is Sent:
             one.sent_at[event.index] = event.at
             self.bytes += len(one.requests[event.index]) + HEADERS
-        elif isinstance(event, Received):
+        elif type(event) is Received:
             self.bytes += len(event.data) + HEADERS
             one.hear(event.data, event.at)
             if len(one.rtts) == len(one.requests):
                 return self._end(one)
-        elif isinstance(event, Refused):
+        elif type(event) is Refused:
             if one.answered:
                 return ()
             if len(one.icmp) < 4:
@@ -268,14 +268,14 @@ class TryRun:
             if one.spec.transport == "tcp":  # no more than a hint, unless an end follows
                 return ()
             one.failure = "connection_refused" if event.code == 3 else "host_unreachable"
-        elif isinstance(event, Connected):
+        elif type(event) is Connected:
             self.bytes += 200
             return self._say(one, one.connected(event.at))
-        elif isinstance(event, Delivered):
+        elif type(event) is Delivered:
             self.bytes += len(event.data) + 40
             says = one.deliver(event.data, event.at)
             return self._end(one) if says is None else self._say(one, says)
-        elif isinstance(event, Ended):
+        elif type(event) is Ended:
             one.ended(event.failure, event.at)
             return self._end(one)
         return ()

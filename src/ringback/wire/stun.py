@@ -159,7 +159,7 @@ def _walk(data: bytes, word: int) -> tuple[Attribute, ...] | Malformed:
 
 def encode(message: Message) -> bytes:
     """The message's bytes; the length field is computed. Raises BadInput for fields that don't fit theirs."""
-    area = _encode_area(message.attributes)
+    area = encode_area(message.attributes)
     return _encode_header(message, len(area)) + area
 
 
@@ -176,7 +176,8 @@ def _encode_header(message: Message, length: int) -> bytes:
     return _HEADER.pack(message.type, length, message.cookie, message.transaction)
 
 
-def _encode_area(attributes: Iterable[Attribute]) -> bytes:
+def encode_area(attributes: Iterable[Attribute]) -> bytes:
+    """The attributes as they stand in a message."""
     parts: list[bytes] = []
     for item in attributes:
         if not 0 <= item.type <= 0xFFFF or len(item.value) > 0xFFFF or len(item.padding) > 3:
@@ -230,12 +231,12 @@ def fingerprint_holds(message: Message) -> bool | None:
 def _mac(message: Message, before: Iterable[Attribute], key: bytes, code: int) -> bytes:
     # The length field counts up to the end of the integrity attribute; the digest covers what stands before it.
     name, size = _DIGESTS[code]
-    area = _encode_area(before)
+    area = encode_area(before)
     return hmac.digest(key, _encode_header(message, len(area) + 4 + size) + area, name)
 
 
 def _crc(message: Message, before: Iterable[Attribute]) -> int:
-    area = _encode_area(before)
+    area = encode_area(before)
     return zlib.crc32(_encode_header(message, len(area) + 8) + area) ^ FINGERPRINT_XOR
 
 

@@ -4,6 +4,7 @@ Hellos list TLS 1.3 first and 1.2 as well, carry GREASE values (RFC 8701) chosen
 7685) to one total size whatever the server name's length. Application data and keys are opaque.
 """
 
+import struct
 from dataclasses import dataclass
 
 from ringback.errors import BadInput
@@ -80,11 +81,11 @@ def is_grease(value: int) -> bool:
 
 
 def _words(data: bytes) -> tuple[int, ...]:
-    return tuple(int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data) - 1, 2))
+    return struct.unpack_from(f">{len(data) // 2}H", data)
 
 
 def _pack_words(values: tuple[int, ...]) -> bytes:
-    return b"".join(value.to_bytes(2, "big") for value in values)
+    return struct.pack(f">{len(values)}H", *values)
 
 
 def _block(data: bytes, size: int) -> bytes:
