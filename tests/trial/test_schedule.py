@@ -11,6 +11,7 @@ from ringback.trial.plan import form_plans
 from ringback.trial.schedule import Schedule, most_series
 from ringback.verdict.evidence import CellEvidence
 from tests.trial.ends import CATALOGUE
+from tests.verdict.build import dns_round, stream_round
 
 TEXT, MEDIA = Cell("whatsapp", "text"), Cell("whatsapp", "media")
 OUTGOING = Cell("whatsapp", "voice", "outgoing", "relay")
@@ -88,3 +89,16 @@ def test_a_cell_costs_the_time_in_which_any_of_its_rounds_ran() -> None:
     for began, ended in ((10.0, 50.0), (8.0, 13.0), (12.0, 20.0), (60.0, 61.5)):
         text.ran(began, ended)
     assert text.seconds == (50.0 - 8.0) + 1.5
+
+
+def test_where_most_questions_for_names_die_text_is_judged_by_its_streams() -> None:
+    """All UDP may lose half, each way: what is then known of names is known of UDP."""
+    for loss, streams_alone in ((0.5, True), (0.02, False)):
+        trial = on_trial(TEXT)[0]
+        for number in range(3):
+            trial.add(stream_round(3, form="noise", number=3 * number))
+            trial.add(stream_round(4, form="tls", number=3 * number + 1))
+            trial.add(dns_round(5, number=3 * number + 2, link_loss=loss))
+        trial.weigh()
+        assert trial.evidence is not None
+        assert ("answer" not in trial.evidence.working) is streams_alone

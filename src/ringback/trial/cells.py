@@ -8,12 +8,13 @@ from dataclasses import replace
 from math import inf
 
 from ringback.flow import FormPlan
-from ringback.record import Cell, ExchangeRecord, Outcome, Round, StreamOutcome
+from ringback.record import Cell, DatagramOutcome, ExchangeRecord, Outcome, Round, StreamOutcome
 from ringback.trial.plan import Length, Planned
 from ringback.verdict.evidence import CellEvidence, RoundEvidence, combine, early_e_value, round_evidence
 
 ENOUGH_WORKING = 100.0
 DEAD_STRETCH = 0.6  # seconds without any packet
+NAMES_ALIVE = 0.5  # of the controls' questions answered
 DEAD_SHARE = 0.1  # of an arm's exchanges that may still show one
 SUSPECT = 5.0  # an e-value from which calls are heard in full again
 NEARLY = 20.0  # of ENOUGH_WORKING, which a brief round makes up for
@@ -61,7 +62,7 @@ class CellTrial:
 
     @property
     def _names_dead(self) -> bool:
-        """Whether hardly any of the controls' questions for names was answered."""
+        """Whether fewer than half of the controls' questions for names were answered: as bad as the harm of theirs."""
         asked = [
             x.outcome
             for each in self.rounds
@@ -69,7 +70,7 @@ class CellTrial:
             for x in each.exchanges
             if x.spec.arm.payload == "control"
         ]
-        return sum(_passed(outcome, 0.0) for outcome in asked) <= DEAD_SHARE * len(asked)
+        return sum(map(_answered, asked)) < NAMES_ALIVE * len(asked)
 
     @property
     def _silent(self) -> bool:
@@ -130,9 +131,14 @@ class CellTrial:
     def weigh(self) -> None:
         self.evidence = combine(self._weighed, self._forms)
         if any(each.form == "dns" for each in self.rounds) and self._names_dead:
-            # Where no name at all is answered for (all UDP is blocked), names can't speak for or against this app.
+            # Where UDP is blocked or loses most, names can't speak for or against this app.
             living = combine([e for e in self._weighed if e.form != "dns"], [f for f in self._forms if f != "dns"])
             self.evidence = replace(self.evidence, e_working=living.e_working, working=living.working)
+
+
+def _answered(outcome: Outcome) -> bool:
+    """Of a question: that it arrived is not enough."""
+    return isinstance(outcome, DatagramOutcome) and any(at is not None for at in outcome.inward.received)
 
 
 def _passed(outcome: Outcome, after: float) -> bool:
