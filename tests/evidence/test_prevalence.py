@@ -72,6 +72,18 @@ def test_nothing_restricted_anywhere_reaches_down_to_none() -> None:
     assert all(cell.interval is not None and cell.interval[0] == 0 for cell in found)
 
 
+def test_many_unrestricted_networks_do_not_answer_for_one_of_which_few_were_heard() -> None:
+    some = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    pool = [alone(0, 40, i) for i in range(50)] + [alone(round(40 * share), 40, share) for share in some]
+    few = prevalence([alone(0, 4, "few"), *pool])[0]
+    assert few.restricted is not None
+    assert few.restricted < 0.05  # most like it are not restricted
+    assert few.interval is not None
+    low, high = few.interval
+    assert low == 0
+    assert 0.25 < high < 0.6  # but if it is, a third may be: such networks show four clear people often enough
+
+
 def test_weights_sum_to_one_and_quantiles_rise() -> None:
     cell = prevalence([alone(3, 10)])[0]
     assert cell.posterior is not None

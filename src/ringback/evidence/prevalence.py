@@ -78,9 +78,17 @@ class Posterior:
         return found
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Equal tails."""
-        low, high = self.quantiles([(1 - level) / 2, (1 + level) / 2])
-        return low, high
+        """Equal tails of the share if the cell is restricted in part, and 0 and 1 each while its chance exceeds a tail.
+
+        So it covers at its level within each kind of cell (none, part, all), as prediction regions by class do (Vovk,
+        Gammerman and Shafer 2005, "Algorithmic Learning in a Random World", ch. 4.5): equal tails of the whole would
+        let a pool with many unrestricted cells answer for one of which nobody that is restricted happened to report.
+        """
+        none, whole, bins = self.weights[0], self.weights[-1], self.weights[1:-1]
+        tail = (1 - level) / 2
+        inside = np.concatenate(([0.0], np.cumsum(bins)))
+        low, high = np.interp(np.array([tail, 1 - tail]) * inside[-1], inside, EDGES)
+        return (0.0 if none > tail else float(low)), (1.0 if whole > tail else float(high))
 
 
 @dataclass(frozen=True)
@@ -97,21 +105,6 @@ class Prevalence:
 
 
 ODD = 0.05  # share of cells that may lie anywhere, so that an outlier with many reports stands by itself
-NONE_BELIEF = (1.0, 0.1, 0.03, 0.01, 0.003)  # an atom has to be shown by the pool, it is not presumed
-WHOLE_BELIEF = (1.0, 0.1, 0.03, 0.01)
-
-
-@cache
-def _beliefs() -> Floats:
-    """log weight of each law before any count, aligned with `_laws`."""
-    kept = [
-        NONE_BELIEF[i] * WHOLE_BELIEF[j]
-        for (i, none), (j, whole) in product(enumerate(NONE_SHARES), enumerate(WHOLE_SHARES))
-        if none + whole < 1
-    ]
-    beliefs: Floats = np.repeat(np.log(kept), len(MEANS) * len(SIZES))
-    beliefs.setflags(write=False)
-    return beliefs
 
 
 @cache
@@ -170,7 +163,7 @@ def _pool(cells: Sequence[Count], errors: ErrorRates) -> list[Posterior]:
     likelihood = np.exp(logs - logs.max(axis=1, keepdims=True))
     laws = _laws()
     foretold = likelihood @ laws.T  # (cells, laws)
-    fit = np.log(np.maximum(foretold, 1e-300)).sum(axis=0) + _beliefs()
+    fit = np.log(np.maximum(foretold, 1e-300)).sum(axis=0)
     weight = np.exp(fit - fit.max())
     weight /= weight.sum()
     mixed = (weight / np.maximum(foretold, 1e-300)) @ laws  # the law that each cell sees, given all the others
