@@ -20,6 +20,7 @@ class Reading:
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
+        self._summaries: dict[tuple[str, ...], Any] = {}
 
     @cached_property
     def table(self) -> Any:
@@ -39,7 +40,9 @@ class Reading:
         if dimensions is None:
             summed = ibis.memtable(answered(queries.summary(queries.selected(self.table, selection), by)))
         else:
-            summed = queries.selected_sums(summaries.kept(self.lake, dimensions), selection)
+            if dimensions not in self._summaries:  # opening one costs as much as a question
+                self._summaries[dimensions] = summaries.kept(self.lake, dimensions)
+            summed = queries.selected_sums(self._summaries[dimensions], selection)
         found: dict[tuple[object, ...], Counter[tuple[int, int]]] = defaultdict(Counter)
         for row in _rows(queries.clusters(summed, by)) if clustered else ():
             found[_key(row, by)][row["restricted"], row["decided"]] += row["times"]
