@@ -61,7 +61,13 @@ def test_march_2021_from_the_files_to_shares_and_the_network_that_changes(
     assert all(row["under_way_at_start"] and row["onset"] is None for row in told)
     assert [(row["asn"], str(row["end"])[:10]) for row in told if row["end"]] == [(march.CHANGES, "2021-03-13")]
     assert main(["prevalence", "--by", "asn", "--json", "--data", str(tmp_path)]) == Exit.VERDICT
-    tests = {row["asn"]: row["of_tests"] for row in lines(capsys)}
+    rows = lines(capsys)
+    tests = {row["asn"]: row["of_tests"] for row in rows}
     for asn, known in march.SHARES.items():
         low, high = tests[asn]["interval"]  # type: ignore[index]
         assert low - 0.005 <= known <= high + 0.005  # given to two digits
+    assert all(row["throttled_kbps"]["n"] > 0 for row in rows if row["asn"] in march.SHARES)  # type: ignore[index]
+    assert main(["prevalence", "--by", "country", "--json", "--data", str(tmp_path)]) == Exit.VERDICT
+    goodput = next(row["throttled_kbps"] for row in lines(capsys) if row["country"] == "RU")
+    low, high = goodput["interval"]  # type: ignore[index]
+    assert low <= 109 <= high < low + 5  # type: ignore[index]

@@ -114,7 +114,8 @@ def prevalence(
 
     Restricted is the share of sources (participants, probes, nets), each counting once however often it measured, with
     the verdicts' own errors taken out, and leaning on like cells; of tests is the plain share of restricted
-    measurements, of this cell alone, its interval clustered by source.
+    measurements, of this cell alone, its interval clustered by source. Where speed tests were imported: the median
+    goodput of those that were throttled, in kbit/s, with its interval clustered in the same way.
 
     Parameters
     ----------
@@ -129,40 +130,52 @@ def prevalence(
     data
         The data folder. Default: the user's.
     json
-        One cell a line on standard output: its keys, restricted, interval, n, participants, of_tests (share, interval).
+        One cell a line on standard output: its keys, restricted, interval, n, participants, of_tests (share, interval),
+        throttled_kbps (median, interval, n; null without speed tests).
     lang
         Language of the words. Default: from the environment.
     """
     with observatory():
         from ringback.evidence import observed
         from ringback.evidence.prevalence import prevalence as estimated
-        from ringback.evidence.shares import share_of
+        from ringback.evidence.shares import quantile, share_of
         from ringback.store import Lake, Reading, Selection
 
     phrases = load(speech.language(lang))
     keys = [name.strip() for name in by.split(",") if name.strip()]
     chosen = Selection(path=None if "path" in keys else (path,), since=since, until=until)
-    counted = observed.counts(Reading(Lake(lake_folder(data))).cells(keys, chosen, clustered=True))
-    cells = estimated(counted)
+    reading = Reading(Lake(lake_folder(data)))
+    counted = observed.counts(reading.cells(keys, chosen, clustered=True))
+    cells, speeds = estimated(counted), reading.throttled(keys, chosen)
     rows = []
     with speech.Records(json, None) as records:
         for cell, count in zip(cells, counted, strict=True):
             named = {str(name): value for name, value in cell.key} if isinstance(cell.key, tuple) else {}
             plain = share_of(count.clusters) if count.usable else None
             tests = {"share": plain.value, "interval": plain.interval} if plain else None
+            slow = list(zip(*speeds.get(tuple(named.values()), ()), strict=True))  # kbit/s, whose
+            speed = quantile(slow[0], slow[1], 0.5) if slow else None
+            goodput = {"median": speed.value, "interval": speed.interval, "n": speed.n} if speed else None
             told = {"restricted": cell.restricted, "interval": cell.interval, "n": cell.n, "of_tests": tests}
+            told |= {"throttled_kbps": goodput}
             records.write(named | told | {"participants": cell.participants, "insufficient": cell.insufficient})
             where = " ".join("-" if value is None else str(value) for value in named.values())
             simple = _numbers(plain.value, plain.interval, phrases) if plain else ("-", "-")
-            rows.append((where, *_numbers(cell.restricted, cell.interval, phrases), *simple, str(cell.n)))
-    _print(("cell", "restricted", "interval", "of_tests", "interval", "n"), rows, json, phrases)
+            row = (where, *_numbers(cell.restricted, cell.interval, phrases), *simple, str(cell.n))
+            kbps = _numbers(speed.value, speed.interval, phrases, 1) if speed else ("-", "-")
+            rows.append((*row, *kbps) if speeds else row)
+    names = ("cell", "restricted", "interval", "of_tests", "interval", "n")
+    _print((*names, "throttled_kbps", "interval") if speeds else names, rows, json, phrases)
     return Exit.VERDICT if any(cell.restricted is not None for cell in cells) else Exit.INSUFFICIENT
 
 
-def _numbers(value: float | None, interval: tuple[float, float] | None, phrases: Phrases) -> tuple[str, str]:
+def _numbers(
+    value: float | None, interval: tuple[float, float] | None, phrases: Phrases, digits: int = 2
+) -> tuple[str, str]:
     if value is None or interval is None:
         return "-", "-"
-    return phrases.number(value, 2), f"{phrases.number(interval[0], 2)} - {phrases.number(interval[1], 2)}"
+    low, high = interval
+    return phrases.number(value, digits), f"{phrases.number(low, digits)} - {phrases.number(high, digits)}"
 
 
 def contrasts(

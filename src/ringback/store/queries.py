@@ -231,6 +231,13 @@ def throttled(table: Table, control_kbps: float = 400.0, share: float = 0.5) -> 
     return tests.mutate(throttled=(_.control_kbps >= control_kbps) & slow)
 
 
+def throttled_speeds(table: Table, by: Sequence[str]) -> Table:
+    """One row a speed test that was `throttled`: its dimensions, `test_kbps`, and its `unit`, as in `summary`."""
+    keys = _keys(by)
+    told = throttled(table).filter(_.throttled)
+    return told.select(**keys, test_kbps=_.test_kbps, unit=ibis.coalesce(_.pseudonym, _.cluster, _.id))
+
+
 def known(by: Sequence[str]) -> None:
     """Raises BadInput where cells can't be made by these."""
     unknown = [name for name in by if name not in DIMENSIONS]

@@ -14,6 +14,9 @@ from ringback.store.engine import answered, rows_of
 from ringback.store.lake import Lake
 from ringback.store.queries import EVERYTHING, Selection, Window
 
+Speed = tuple[float, str]
+"""Goodput of a test in kbit/s, and whose test it was: a net, else a pseudonym, else the observation."""
+
 
 class Reading:
     """One state of the lake: what is added later is seen by the next Reading. Not for several threads at once."""
@@ -73,6 +76,14 @@ class Reading:
         """(app, function, asn, n) of what `series` can be asked for."""
         rows = _rows(queries.networks(self.table, selection, at_least))
         return [(row["app"], row["function"], row["asn"], row["n"]) for row in rows]
+
+    def throttled(self, by: Sequence[str], selection: Selection = EVERYTHING) -> dict[tuple[object, ...], list[Speed]]:
+        """Of each cell the speed tests that were throttled, by `queries.throttled`; cells without one are absent."""
+        queries.known(by)
+        found: dict[tuple[object, ...], list[Speed]] = defaultdict(list)
+        for row in _rows(queries.throttled_speeds(queries.selected(self.table, selection), by)):
+            found[_key(row, by)].append((row["test_kbps"], row["unit"]))
+        return dict(found)
 
     def copied(self) -> dict[str, int]:
         """Transcripts that more than one report carries, to how many do: see `queries.copied`."""
