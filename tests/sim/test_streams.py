@@ -245,7 +245,9 @@ def test_the_vantage_reaches_hosts_itself():
 
 
 @pytest.mark.parametrize(
-    ("case", "low", "high"), [(CASES[0], 22, 30), (CASES[1], 1.6, 4.0), (CASES[3], 0.140, 0.155)], ids=lambda c: str(c)
+    ("case", "low", "high"),
+    [(CASES[0], 22, 30), (CASES[1], 1.6, 4.0), (CASES[3], 0.140, 0.155)],
+    ids=lambda value: getattr(value, "name", str(value)),
 )
 def test_goodput_is_that_of_a_kernel(case, low, high):
     values = measured(case, 9)
