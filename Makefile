@@ -2,6 +2,7 @@
 # .venv and .cache.
 BIN := .venv/bin
 PYTEST_ARGS ?=
+WORKERS ?= 2
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
@@ -15,9 +16,9 @@ demo:             ## a lab country, its observatory and its pages; DEMO_ARGS=--o
 	@scripts/bootstrap run
 	@$(BIN)/ringback demo $(DEMO_ARGS)
 
-test: check       ## every check that continuous integration runs; one room: PYTEST_ARGS=tests/wire
+test: check       ## every check that continuous integration runs; one room: PYTEST_ARGS=tests/wire; in one process: WORKERS=0
 	@scripts/debian-packages
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 check: setup      ## lint, format, types, direction of imports
 	@$(BIN)/ruff check .

@@ -60,7 +60,20 @@ LACKS: dict[str, Callable[[], str | None]] = {
 }
 
 
+# What shares a costly fixture, or measures in real time, keeps to one process of several (pytest-xdist's groups).
+TOGETHER = {"namespaces": "kernels", "coturn": "kernels", "vpn": "kernels", "ndpi": "kernels", "chromium": "pages"}
+
+
+def _group(item: pytest.Item) -> str:
+    marked = next((group for name, group in TOGETHER.items() if item.get_closest_marker(name)), None)
+    room = item.path.relative_to(ROOT / "tests").parts[0]
+    return marked or ("pages" if room == "view" else item.nodeid.partition("::")[0])
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
     used = {marker.name for item in items for marker in item.iter_markers()}
     reasons = {name: reason for name, lacks in LACKS.items() if name in used and (reason := lacks())}
     for item in items:
