@@ -293,7 +293,7 @@ QUESTIONS: list[tuple[str, Question]] = [  # engines name the same zone of `time
     ("observations", lambda t: queries.observations(t, PART).select([n for n in schema.COLUMNS.names if n != "time"])),
     ("extent", queries.extent),
     ("throttled", lambda t: queries.throttled(t).select("id", "throttled")),
-    ("throttled speeds", lambda t: queries.throttled_speeds(t, ["asn"])),
+    ("throttled_speeds", lambda t: queries.throttled_speeds(t, ["asn"])),
 ]
 
 
