@@ -1,13 +1,18 @@
 """Where an emulated country's store goes: never among real people's measurements."""
 
+from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from ringback.cli.country_run import folder_of
+from ringback.cli.folders import lake_folder
 from ringback.errors import BadInput
-from ringback.lab.nation import Nation, load
+from ringback.lab.nation import Nation, load, parse
+from ringback.record import Observation, identified
+from ringback.store import Lake
 
 
 @pytest.fixture(scope="module")
@@ -15,11 +20,18 @@ def nation() -> Nation:
     return load("ru-2025-08")
 
 
+def held(folder: Path) -> None:
+    """One observation is in the folder's store, as `import` or a collector puts it there."""
+    when = datetime(2026, 3, 1, 9, tzinfo=UTC)
+    seen = Observation(source="ooni", time=when, app="web", function="web", status="working", rules="import-1")
+    Lake(lake_folder(folder)).append([identified(seen)])
+
+
 def test_the_store_is_in_the_folder_that_was_named(tmp_path: Path, nation: Nation) -> None:
     folder = folder_of(tmp_path / "country", nation)
     assert folder == tmp_path / "country"
     assert (folder / "networks.json").exists()
-    (folder / "observations").mkdir()
+    held(folder)
     assert folder_of(folder, nation) == folder, "the same country goes on in it"
 
 
@@ -32,13 +44,28 @@ def test_without_a_folder_it_has_one_of_its_own_among_the_users(
 
 
 def test_invented_people_do_not_join_real_ones(tmp_path: Path, nation: Nation) -> None:
-    (tmp_path / "observations").mkdir()
+    held(tmp_path)
     with pytest.raises(BadInput, match="measurements of real networks"):
         folder_of(tmp_path, nation)
+    assert not (tmp_path / "emulated").exists()
 
 
 def test_nor_those_of_another_country(tmp_path: Path, nation: Nation) -> None:
-    folder_of(tmp_path, nation)
-    (tmp_path / "observations").mkdir()
+    held(folder_of(tmp_path, nation))
     with pytest.raises(BadInput, match="ru-2025-08"):
         folder_of(tmp_path, msgspec.structs.replace(nation, name="elsewhere"))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_nor_those_of_the_same_file_before_it_was_changed(tmp_path: Path, nation: Nation, named: bool) -> None:
+    data = tmp_path if named else None
+    held(folder_of(data, nation))
+    with pytest.raises(BadInput, match="before its file was changed"):
+        folder_of(data, msgspec.structs.replace(nation, vpn_users=0.9))
+
+
+def test_comments_and_the_place_of_a_rule_do_not_make_another_country(tmp_path: Path, nation: Nation) -> None:
+    text = (files("ringback.lab") / "countries" / "ru-2025-08.toml").read_text("utf-8")
+    moved = parse("# a remark\n\n" + text, "ru-2025-08.toml")
+    held(folder_of(tmp_path, nation))
+    assert folder_of(tmp_path, moved) == tmp_path

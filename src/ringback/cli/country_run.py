@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from ringback.cli.folders import data_folder
+from ringback.cli.folders import PRIVATE_FOLDER, data_folder, lake_folder, make_private
 from ringback.cli.progress import progress
 from ringback.errors import BadInput, Unavailable
 from ringback.lab import recordings
@@ -21,24 +21,34 @@ from ringback.words import Phrases
 BATCH = 100  # reports of one request
 PATIENCE_S = 600.0  # within which the collector hands all to the lake
 AGAIN_S = 0.5
-
-
 MARK = "emulated"
 
 
 def folder_of(data: Path | None, nation: Nation) -> Path:
     """An observatory of the country's own, marked as emulated: the folder that was named, else one in the user's.
-    Raises BadInput where the named one holds other measurements: invented people never mix with real ones."""
+    Raises BadInput where it holds other measurements: invented people never mix with real ones, nor with those of
+    another country, nor with those of the same file before it was changed."""
     folder = data_folder() / f"demo-{nation.name}" if data is None else data
-    mark = folder / MARK
-    holder = mark.read_text("utf-8") if mark.exists() else "measurements of real networks"
-    if (folder / "observations").exists() and holder != nation.name:
-        raise BadInput(f"holds {holder or 'another emulated country'}; name another folder", f"--data {folder}")
-    folder.mkdir(parents=True, exist_ok=True)
-    mark.write_text(nation.name, "utf-8")
+    mark, own = folder / MARK, f"{nation.name}\n{nation.digest}\n"
+    if (lake_folder(folder) / "observations").exists():
+        written = mark.read_text("utf-8") if mark.exists() else None
+        if written != own:
+            raise BadInput(f"holds {_holder(written, nation)}; name another folder", f"--data {folder}")
+    if data is None:
+        make_private(folder)
+    else:
+        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    mark.write_text(own, "utf-8")
     names = {str(one.asn): one.name for one in nation.providers}
     (folder / "networks.json").write_text(json.dumps(names, ensure_ascii=False), "utf-8")
     return folder
+
+
+def _holder(written: str | None, nation: Nation) -> str:
+    if written is None:
+        return "measurements of real networks"
+    name = written.partition("\n")[0] or "another emulated country"
+    return f"{name} as it was before its file was changed" if name == nation.name else f"the emulated country {name}"
 
 
 def send(nation: Nation, url: str, phrases: Phrases) -> int:

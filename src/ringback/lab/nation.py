@@ -53,6 +53,16 @@ class Nation(msgspec.Struct, frozen=True):
     vpn_users: float
     providers: tuple[Provider, ...]
 
+    @property
+    def digest(self) -> str:
+        """The same for the same country, whatever its file's comments and where its lines stand."""
+        rules = (
+            msgspec.structs.replace(one, rules=tuple(msgspec.structs.replace(rule, line=0) for rule in one.rules))
+            for one in self.providers
+        )
+        bare = msgspec.structs.replace(self, providers=tuple(rules))
+        return hashlib.blake2b(msgspec.json.encode(bare, order="deterministic"), digest_size=8).hexdigest()
+
 
 class Situation(msgspec.Struct, frozen=True):
     """All that a session's outcome hangs on: the access link, and the rules that stand before the participant, without
