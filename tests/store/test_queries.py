@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringback.errors import BadInput
-from ringback.record import CellCount
+from ringback.record import CellCount, Said
 from ringback.store import Lake, Reading, Selection, check, queries, schema, summaries
 from tests.store.observations import seen
 
@@ -131,6 +132,14 @@ def test_who_got_around_it_is_who_was_restricted_and_tried_on_the_same_day(tmp_p
     asked = Selection(app=["whatsapp"], function=["voice"])
     assert Reading(lake).bypassed(asked) == [(64500, "a", True), (64500, "b", False), (64500, "e", True)]
     assert Reading(lake).bypassed(Selection(app=["telegram"])) == []
+
+
+def test_what_claims_are_weighed_by_is_a_part_of_each_observation(reading: Reading) -> None:
+    chosen = Selection(app=["whatsapp"], since=date(2025, 8, 14))
+    whole = [msgspec.structs.asdict(one) for one in reading.observations(chosen)]
+    said = [msgspec.structs.asdict(one) for one in reading.said(chosen)]
+    assert said == [{name: one[name] for name in Said.__struct_fields__} for one in whole]
+    assert len(said) == 3
 
 
 def test_networks_name_every_series(reading: Reading) -> None:
@@ -291,6 +300,7 @@ QUESTIONS: list[tuple[str, Question]] = [  # engines name the same zone of `time
     ("copied", queries.copied),
     ("bypassed", queries.bypassed),
     ("observations", lambda t: queries.observations(t, PART).select([n for n in schema.COLUMNS.names if n != "time"])),
+    ("said", lambda t: queries.said(t).drop("time")),
     ("extent", queries.extent),
     ("throttled", lambda t: queries.throttled(t).select("id", "throttled")),
     ("throttled_speeds", lambda t: queries.throttled_speeds(t, ["asn"])),

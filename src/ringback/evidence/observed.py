@@ -4,16 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ringback.evidence.cells import Count, Graded, Key
 from ringback.evidence.claims import Verdicts
-from ringback.record.observation import CellCount, Observation, Point
+from ringback.record.observation import CellCount, Observation, Point, Said
 
 VERDICT_RATE = 0.01  # share of `restricted` among decided verdicts of our own where nothing is restricted, at most
 
 
-def _key(one: Observation) -> Key:
+def _key(one: Said) -> Key:
     return Key(one.app, one.function, one.asn, one.region, one.path)
 
 
-def _cluster(one: Observation | Point) -> str:
+def _cluster(one: Observation | Point | Said) -> str:
     return one.cluster or one.pseudonym or one.id
 
 
@@ -29,16 +29,24 @@ def _instrument(one: Observation | Point) -> str:
     return f"{one.source} {one.test_version or one.software or ''} rules {one.rules}"
 
 
+def _place(regions: set[str]) -> str | None:
+    """What these regions have in common."""
+    for places in (regions, {region[:2] for region in regions}):
+        if len(places) == 1:
+            return next(iter(places))
+    return None
+
+
 def histories(
     series: Mapping[tuple[str, str, int], Sequence[Point]],
 ) -> tuple[dict[Key, list[Graded]], dict[str, float]]:
     """(app, function, asn) to its history on the direct path, and the instruments whose rate is known by design: our
-    verdicts. A network's region is told where all who know one name the same."""
+    verdicts. A network's region is told where all who know one name the same, else its country where they agree on
+    that."""
     found: dict[Key, list[Graded]] = {}
     declared: dict[str, float] = {}
     for (app, function, asn), points in series.items():
-        regions = {one.region for one in points} - {None}
-        key = Key(app, function, asn, regions.pop() if len(regions) == 1 else None)
+        key = Key(app, function, asn, _place({one.region for one in points if one.region is not None}))
         found[key] = [graded(one) for one in points]
         declared |= {_instrument(one): VERDICT_RATE for one in points if one.source == "ringback"}
     return found, declared
@@ -55,7 +63,7 @@ def counts(cells: Sequence[CellCount]) -> list[Count]:
     return made
 
 
-def verdicts(observations: Iterable[Observation]) -> list[Verdicts]:
+def verdicts(observations: Iterable[Said]) -> list[Verdicts]:
     """Those on the direct path, each with what the same participant's tunnel said on the same day, where one was
     tried and decided."""
     own = list(observations)

@@ -20,7 +20,7 @@ from ringback.record.names import (
     Trigger,
     Udp,
 )
-from ringback.record.observation import CellCount, Observation, Point, identified
+from ringback.record.observation import CellCount, Observation, Point, Said, identified
 from ringback.record.outcome import (
     DatagramOutcome,
     ExchangeRecord,
@@ -67,6 +67,7 @@ __all__ = [
     "Report",
     "Round",
     "Route",
+    "Said",
     "Scope",
     "Status",
     "StreamOutcome",

@@ -150,6 +150,24 @@ class CellCount(msgspec.Struct, frozen=True, kw_only=True):
     clusters: tuple[tuple[int, int, int], ...] | None = None
 
 
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What claims are weighed by, of one observation; fields are `Observation`'s."""
+
+    time: datetime
+    id: str
+    app: str
+    function: str
+    path: str = "direct"
+    asn: int | None = None
+    region: str | None = None
+    status: Status
+    mechanism: Mechanism = "none"
+    trigger: Trigger | None = None
+    bypassed_by: list[str] = []
+    cluster: str | None = None
+    pseudonym: str | None = None
+
+
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """One observation in a series of one (app, function, network): what a detector of change is fed, in time order."""
 

@@ -13,15 +13,20 @@ from ringback.errors import BadInput
 from ringback.store import schema
 
 
-def opened(files: Sequence[Path]) -> Any:
-    """These Parquet files, alike in their columns, as one ibis table."""
-    return _read(ibis.duckdb.connect(), files, "files")
+def started() -> Any:
+    """A new engine. To start one costs about as much as to answer a question."""
+    return ibis.duckdb.connect()
 
 
-def rows_of(parts: Sequence[Path]) -> Any:
+def opened(file: Path, engine: Any) -> Any:
+    """A Parquet file as an ibis table of this engine; its name there is the file's."""
+    return _read(engine, [file], file.stem)
+
+
+def rows_of(parts: Sequence[Path], engine: Any = None) -> Any:
     """Parts of a lake as one ibis table of observations, with null where one is older than a column; of none, an empty
-    table."""
-    engine = ibis.duckdb.connect()
+    table. engine: a new one where none is given; it has one such table at a time."""
+    engine = engine or started()
     if not parts:
         return engine.create_table("observations", ibis.memtable(schema.COLUMNS.empty_table()))
     kinds: dict[str, list[Path]] = defaultdict(list)

@@ -13,7 +13,7 @@ import msgspec
 from ibis import _
 
 from ringback.errors import BadInput
-from ringback.record import Point
+from ringback.record import Point, Said
 
 Table = Any  # ibis ships no types
 Window = tuple[datetime | None, datetime | None]
@@ -133,23 +133,24 @@ def cells(summed: Table, by: Sequence[str]) -> Table:
 
 
 def clusters(summed: Table, by: Sequence[str]) -> Table:
-    """How many units of a cell have the same counts: its dimensions, `restricted`, `decided`, `times`; several rows may
-    say the same, to be added up."""
+    """How many units of a cell have the same counts: its dimensions, `restricted`, `decided`, `times`."""
     keys = {name: _of_summary(name) for name in by}
     counts = ["restricted", "decided"]
-    alone = (
-        summed.filter(_.cluster.isnull(), _.decided > 0)
-        .mutate(restricted=_.hit)
-        .group_by(**keys, restricted=_.restricted.cast("int64"), decided=_.decided.cast("int64"))
-        .aggregate(times=_.times.sum().cast("int64"))
+    alone = _.cluster.isnull()  # then the rows of the same counts are units apart; those of one cluster are one unit
+    units = (
+        summed.filter(_.decided > 0)
+        .group_by(
+            **keys, cluster=_.cluster, hit=ibis.ifelse(alone, _.hit, -1), decided=ibis.ifelse(alone, _.decided, -1)
+        )
+        .aggregate(hits=(_.hit * _.times).sum(), tests=(_.decided * _.times).sum(), times=_.times.sum())
     )
-    each = (
-        summed.filter(_.cluster.notnull())
-        .group_by(**keys, cluster=_.cluster)
-        .aggregate(restricted=(_.hit * _.times).sum().cast("int64"), decided=(_.decided * _.times).sum().cast("int64"))
+    told = units.select(
+        *keys,
+        restricted=ibis.ifelse(alone, _.hit, _.hits).cast("int64"),
+        decided=ibis.ifelse(alone, _.decided, _.tests).cast("int64"),
+        times=ibis.ifelse(alone, _.times, 1),
     )
-    tied = each.filter(_.decided > 0).group_by([*keys, *counts]).aggregate(times=_.count().cast("int64"))
-    return alone.select(*keys, *counts, "times").union(tied.select(*keys, *counts, "times"))
+    return told.group_by([*keys, *counts]).aggregate(times=_.times.sum().cast("int64"))
 
 
 def series(table: Table, app: str, function: str, asn: int, window: Window = (None, None)) -> Table:
@@ -213,6 +214,11 @@ def bypassed(table: Table, selection: Selection = EVERYTHING) -> Table:
 def observations(table: Table, selection: Selection = EVERYTHING) -> Table:
     """All columns, in order of time."""
     return selected(table, selection).order_by(["time", "id"])
+
+
+def said(table: Table, selection: Selection = EVERYTHING) -> Table:
+    """What claims are weighed by, in order of time: the fields of `Said`."""
+    return selected(table, selection).select(list(Said.__struct_fields__)).order_by(["time", "id"])
 
 
 def extent(table: Table) -> Table:

@@ -1,6 +1,6 @@
 """Asks the lake on the engine at hand, and hands back records."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -8,9 +8,9 @@ from typing import Any
 import ibis
 import msgspec
 
-from ringback.record import CellCount, Observation, Point
+from ringback.record import CellCount, Observation, Point, Said
 from ringback.store import queries, schema, summaries
-from ringback.store.engine import answered, rows_of
+from ringback.store.engine import answered, rows_of, started
 from ringback.store.lake import Lake
 from ringback.store.queries import EVERYTHING, Selection, Window
 
@@ -26,9 +26,13 @@ class Reading:
         self._summaries: dict[tuple[str, ...], Any] = {}
 
     @cached_property
+    def _engine(self) -> Any:
+        return started()
+
+    @cached_property
     def table(self) -> Any:
         """The observations as an ibis table on DuckDB, for expressions of `queries`. Empty where the lake is."""
-        return rows_of(self.lake.parts())
+        return rows_of(self.lake.parts(), self._engine)
 
     def cells(
         self, by: Sequence[str], selection: Selection = EVERYTHING, *, clustered: bool = False
@@ -44,17 +48,17 @@ class Reading:
             summed = ibis.memtable(answered(queries.summary(queries.selected(self.table, selection), by)))
         else:
             if dimensions not in self._summaries:  # opening one costs as much as a question
-                self._summaries[dimensions] = summaries.kept(self.lake, dimensions)
+                self._summaries[dimensions] = summaries.kept(self.lake, dimensions, self._engine)
             summed = queries.selected_sums(self._summaries[dimensions], selection)
-        found: dict[tuple[object, ...], Counter[tuple[int, int]]] = defaultdict(Counter)
+        found: dict[tuple[object, ...], list[tuple[int, int, int]]] = defaultdict(list)
         for row in _rows(queries.clusters(summed, by)) if clustered else ():
-            found[_key(row, by)][row["restricted"], row["decided"]] += row["times"]
+            found[_key(row, by)].append((row["restricted"], row["decided"], row["times"]))
         made = []
         for row in _rows(queries.cells(summed, by)):
             keys = {name: row.pop(name) for name in by}
-            clusters = tuple((*counts, times) for counts, times in sorted(found[tuple(keys.values())].items()))
-            made.append(CellCount(keys=keys, **row, clusters=clusters if clustered else None))
-        return sorted(made, key=lambda cell: [(value is None, str(value)) for value in cell.keys.values()])
+            clusters = tuple(sorted(found[tuple(keys.values())])) if clustered else None
+            made.append(CellCount(keys=keys, **row, clusters=clusters))
+        return _in_order(made, by)
 
     def series(self, app: str, function: str, asn: int, window: Window = (None, None)) -> list[Point]:
         """One function on one network, in order of time."""
@@ -89,11 +93,27 @@ class Reading:
         """Transcripts that more than one report carries, to how many do: see `queries.copied`."""
         return {row["transcript"]: row["reports"] for row in _rows(queries.copied(self.table))}
 
+    def said(self, selection: Selection = EVERYTHING) -> list[Said]:
+        """What claims are weighed by, in order of time. All at once: for some days of some apps."""
+        return list(schema.read(answered(queries.said(self.table, selection)), Said))
+
     def observations(self, selection: Selection = EVERYTHING) -> Iterator[Observation]:
         """In order of time, a day at a time: memory does not grow with the lake."""
         for day in self.lake.days(selection.since, selection.until):
             rows = answered(queries.observations(rows_of(self.lake.parts(day, day)), selection))
             yield from schema.observations(rows)
+
+
+def _in_order(cells: list[CellCount], by: Sequence[str]) -> list[CellCount]:
+    """By their keys as they are written, what is unknown last. Each value is compared once, however many cells it is
+    in."""
+    places = []
+    for name in by:
+        values = sorted({cell.keys[name] for cell in cells}, key=lambda value: (value is None, str(value)))
+        places.append({value: place for place, value in enumerate(values)})
+    return sorted(
+        cells, key=lambda cell: [place[value] for place, value in zip(places, cell.keys.values(), strict=True)]
+    )
 
 
 def _rows(expression: Any) -> list[dict[str, Any]]:

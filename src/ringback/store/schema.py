@@ -10,7 +10,7 @@ compare the columns of each costs as long as a query.
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -20,6 +20,8 @@ from ringback.record import Observation
 from ringback.record.observation import FIELDS
 
 log = logging.getLogger("ringback.store")
+
+Row = TypeVar("Row", bound=msgspec.Struct)
 
 VERSION = 2
 SUFFIX = f".{VERSION}.parquet"  # of a part; `.parquet` alone is version 1
@@ -72,22 +74,27 @@ def current(rows: pa.Table) -> pa.Table:
 
 
 def observations(rows: pa.Table) -> Iterator[Observation]:
-    """Back again. Columns that the table lacks take their defaults; None in a field that has another default, too.
+    """Back again, see `read`."""
+    return read(rows, Observation)
+
+
+def read(rows: pa.Table, kind: type[Row]) -> Iterator[Row]:
+    """Rows as these records. Columns that the table lacks take their defaults, as does None in a field that has another
+    default.
 
     A row with a word that this version does not know (a later one's mechanism, a damaged file) is passed over with a
     warning that names it: it stays in the lake, and one such row must not take every page and every claim with it.
     """
-    for row in rows.select([name for name in FIELDS if name in rows.column_names]).to_pylist():
-        given = {name: value for name, value in row.items() if value is not None or name in _NULLABLE}
+    fields = msgspec.structs.fields(kind)
+    nullable = {one.name for one in fields if one.default is None}
+    for row in rows.select([one.name for one in fields if one.name in rows.column_names]).to_pylist():
+        given = {name: value for name, value in row.items() if value is not None or name in nullable}
         try:
-            one = msgspec.convert(given, Observation)
+            one = msgspec.convert(given, kind)
         except msgspec.ValidationError as error:
             log.warning("observation %.64r is not understood and left out: %.200s", given.get("id"), error)
             continue
         yield one
-
-
-_NULLABLE = {f.name for f in msgspec.structs.fields(Observation) if f.default is None}
 
 
 def version(schema: pa.Schema, where: str) -> int:

@@ -30,6 +30,7 @@ from ringback.store.queries import OF_DAY, Selection
 KEPT = frozenset({"app", "function", "direction", "path", "asn", "region", "country", "network_state"})
 """Dimensions of which summaries are kept."""
 DAYS = 31  # added up at a time, which bounds the memory
+GROUP = 100_000  # rows that the engine gives to one core at a time
 RULES = "2"  # goes up when `queries.summary` means something else
 _KEY = b"ringback.summary"
 
@@ -48,15 +49,15 @@ def fitting(by: Sequence[str], selection: Selection) -> tuple[str, ...] | None:
     return tuple(sorted(dimensions)) if dimensions <= KEPT and not several else None
 
 
-def kept(lake: Lake, dimensions: tuple[str, ...]) -> Any:
-    """The summary as an ibis table, brought up to the lake's present state. Where it can't be written it is made all
-    the same, for this once."""
+def kept(lake: Lake, dimensions: tuple[str, ...], engine: Any) -> Any:
+    """The summary as an ibis table of this engine, brought up to the lake's present state. Where it can't be written it
+    is made all the same, for this once."""
     file = lake.folder / "summaries" / f"{'.'.join(dimensions) or 'all'}.parquet"
     wanted = _signatures(lake)
     have = _days(file)
     stale = sorted(day for day in wanted if have.get(day) != wanted[day])
     if have == wanted and have:
-        return opened([file])
+        return opened(file, engine)
     fresh = [_made(lake, dimensions, stale[i : i + DAYS]) for i in range(0, len(stale), DAYS)]
     good = set(wanted) - set(stale)
     if have and good:
@@ -69,10 +70,10 @@ def kept(lake: Lake, dimensions: tuple[str, ...]) -> Any:
     if lake.folder.is_dir():
         packed = io.BytesIO()
         told = whole.replace_schema_metadata({_KEY: msgspec.json.encode(_Told(RULES, wanted))})
-        pq.write_table(told, packed, compression="zstd")
+        pq.write_table(told, packed, compression="zstd", row_group_size=GROUP)
         try:
             listing.write(file, packed.getvalue())
-            return opened([file])
+            return opened(file, engine)
         except Unavailable:
             pass
     return ibis.memtable(whole)

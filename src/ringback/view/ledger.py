@@ -36,8 +36,9 @@ class Weighed(msgspec.Struct, frozen=True):
 
 class Entry(msgspec.Struct, frozen=True):
     """answer: `supported`, `contradicted`, `untested` or `not-measurable`; estimate and interval are shares or their
-    differences, -1..1, of the condition that decided; n: the verdicts behind it. not_measurable: why; ru: the words in
-    Russian."""
+    differences, -1..1, of the condition that decided; n: the verdicts behind it. country: the one it is about (ISO 3166-1
+    alpha-2); elsewhere: verdicts that don't count, of networks in others or of which nobody knows where they are.
+    not_measurable: why; ru: the words in Russian."""
 
     id: str
     date: str
@@ -49,6 +50,8 @@ class Entry(msgspec.Struct, frozen=True):
     estimate: float | None
     interval: tuple[float, float] | None
     n: int
+    country: str
+    elsewhere: int
     missing: str | None
     not_measurable: str | None
     ru: Told | None
@@ -65,12 +68,26 @@ def days_of(claim: Claim) -> tuple[date, date]:
     return claim.date, claim.date + timedelta(days=claim.days)
 
 
-def verdicts(reading: Reading, of: Sequence[Claim]) -> list[Verdicts]:
-    """Those of the days that these claims share, Ringback's own: an import's `restricted` rests on no draw."""
-    apps = sorted({condition.app for claim in of for condition in claim.conditions})
-    since, until = days_of(of[0])
-    own = Selection(source=("ringback",), app=apps, since=since, until=until)
-    return observed.verdicts(reading.observations(own)) if apps else []
+class Days:
+    """Verdicts day by day, each day asked for once however many claims share it: days are given in order of the first.
+    Ringback's own: an import's `restricted` rests on no draw."""
+
+    def __init__(self, reading: Reading, of: Sequence[Claim]) -> None:
+        self._reading = reading
+        self._apps = sorted({condition.app for claim in of for condition in claim.conditions})
+        self._held: list[tuple[date, list[Verdicts]]] = []
+        self._asked = date.min  # up to here
+
+    def within(self, since: date, until: date) -> list[Verdicts]:
+        """Those of these days, both included; days before them are forgotten."""
+        self._held = [(day, own) for day, own in self._held if day >= since]
+        first = max(since, self._asked + timedelta(days=1))
+        if first <= until and self._apps:
+            own = Selection(source=("ringback",), app=self._apps, since=first, until=until)
+            for day, said in groupby(self._reading.said(own), key=lambda one: one.time.date()):
+                self._held.append((day, observed.verdicts(said)))
+            self._asked = until
+        return [one for day, own in self._held if day <= until for one in own]
 
 
 def entry(claim: Claim, found: Answered) -> Entry:
@@ -85,6 +102,8 @@ def entry(claim: Claim, found: Answered) -> Entry:
         estimate=found.estimate,
         interval=found.interval,
         n=found.n,
+        country=claim.country,
+        elsewhere=found.elsewhere,
         missing=found.missing,
         not_measurable=claim.not_measurable,
         ru=claim.ru,
@@ -131,8 +150,10 @@ def histories(reading: Reading, claim: Claim) -> tuple[list[Event], list[Key]]:
 def ledger(reading: Reading) -> list[Entry]:
     """Every claim in order of date, answered. Those of the same days are answered from one reading."""
     found: list[Entry] = []
-    for _, alike in groupby(sorted(claims(), key=lambda claim: (claim.date, claim.days)), key=days_of):
+    ordered = sorted(claims(), key=lambda claim: (claim.date, claim.days))
+    days = Days(reading, ordered)
+    for between, alike in groupby(ordered, key=days_of):
         own = list(alike)
-        seen = verdicts(reading, own)
+        seen = days.within(*between) if any(claim.conditions for claim in own) else []
         found += [entry(claim, answer(claim, seen, *histories(reading, claim))) for claim in own]
     return found
