@@ -87,6 +87,9 @@ def test_reports_say_nothing_of_the_truth_and_a_pseudonym_lives_for_a_day() -> N
         ("participants = 4", "people = 4", "unknown key"),
         ('until = "2025-08-13T00:00:00Z"', 'until = "2025-08-09T00:00:00Z"', "not after `from`"),
         ('region = "RU-MOW"', 'region = "Moscow"', "ISO 3166-2"),
+        ('name = "small"', 'name = "../../small"', "`name`"),
+        ('name = "small"', 'name = ".."', "`name`"),
+        ('name = "small"', 'name = "/tmp/small"', "`name`"),
         ('action = { kind = "drop" }', 'action = { kind = "loss" }', "lacks its number"),
     ],
 )

@@ -5,6 +5,7 @@ have names, so that many networks share them. Times are seconds since the Unix e
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +22,8 @@ from ringback.lab.scenario import DEFAULTS, REGION, read_link, read_rule
 DAY = 86_400.0
 HOPS = 5
 FIRST_HOUR, LAST_HOUR = 5.0, 20.0  # UTC, between which people measure
+
+NAME = re.compile(r"[^\W_][\w. -]{0,63}")  # it names a folder as well
 
 TOP_KEYS = ("name", "country", "seed", "from", "until", "vpn", "vpn_users", "sessions", "link", "rule", "network")
 NETWORK_KEYS = ("name", "asn", "region", "kind", "participants", "sessions", "link", "rules", "share")
@@ -158,8 +161,11 @@ def parse(text: str, file: str) -> Nation:
         providers[one.asn] = one
     if not providers:
         top.fail("no network: a country needs at least one [[network]]")
+    name = top.string("name")
+    if not NAME.fullmatch(name):
+        top.fail("`name` must be of letters, digits, spaces and `.-_`, at most 64, a letter or digit first", "name")
     return Nation(
-        name=top.string("name"),
+        name=name,
         country=top.string("country"),
         seed=top.integer("seed", 1),
         since=since,
