@@ -89,6 +89,14 @@ def test_reports_say_nothing_of_the_truth_and_a_pseudonym_lives_for_a_day() -> N
         ('region = "RU-MOW"', 'region = "Moscow"', "ISO 3166-2"),
         ('name = "small"', 'name = "../../small"', "`name`"),
         ('name = "small"', 'name = ".."', "`name`"),
+        ('country = "RU"', 'country = "XQ"', "ISO 3166-1"),
+        ('country = "RU"', 'country = "../../etc"', "ISO 3166-1"),
+        ('region = "RU-MOW"', 'region = "US-CA"', "not in the country RU"),
+        ('until = "2025-08-13T00:00:00Z"', 'until = "2095-08-13T00:00:00Z"', "more than a year"),
+        ("hop = 1", 'until = "2095-08-13T00:00:00Z"\nhop = 1', "more than a year"),
+        ("hop = 1", "share = 0.5\nhop = 1", "a country's rule has no `share`"),
+        ("share = 0.5", '[[network]]\nname = "one"\nasn = 64501\nregion = "RU-SPE"', "a second network `one`"),
+        ("participants = 4", "sessions = 25", "at most 24"),
         ('name = "small"', 'name = "/tmp/small"', "`name`"),
         ('action = { kind = "drop" }', 'action = { kind = "loss" }', "lacks its number"),
     ],
@@ -98,6 +106,23 @@ def test_what_can_not_be_meant_is_refused_with_its_line(old: str, new: str, said
         nation.parse(SMALL.replace(old, new), "small.toml")
     assert said in refused.value.what
     assert (refused.value.where or "").startswith("small.toml:")
+
+
+def test_who_measures_several_times_a_day_is_one_person_of_that_day() -> None:
+    country = nation.parse(SMALL.replace("share = 0.5", "sessions = 2.5"), "small.toml")
+    visits = list(nation.visits(country))
+    a_day = Counter((visit.participant, visit.at // DAY) for visit in visits)
+    assert set(a_day.values()) == {2, 3}
+    assert len({visit.at for visit in visits}) == len(visits)
+    some = next(iter(recordings.shipped().by.values()))
+    known = recordings.Recordings(dict.fromkeys(nation.situations(country), some))
+    assert len({report.pseudonym for report in recordings.reports(country, known)}) == len(a_day)
+
+
+def test_every_assigned_code_is_a_country() -> None:
+    assert len(nation.COUNTRIES) == 249
+    assert {"RU", "KE", "US", "GB", "DE", "IR", "CN", "TM", "UZ", "ZW"} <= nation.COUNTRIES
+    assert not {"UK", "EU", "SU", "ZZ", "XX", "AA"} & nation.COUNTRIES
 
 
 def test_what_is_published_is_a_fresh_session_that_meets_the_networks_rules() -> None:

@@ -8,12 +8,14 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
+from math import ceil
 from pathlib import Path
 from random import Random
 
 import msgspec
 
 from ringback import catalogue as catalogue_room
+from ringback.catalogue import Catalogue
 from ringback.errors import BadInput
 from ringback.lab.reading import Table, decoded, read
 from ringback.lab.rules import Link, Network, Rule, Scenario
@@ -25,13 +27,26 @@ FIRST_HOUR, LAST_HOUR = 5.0, 20.0  # UTC, between which people measure
 
 NAME = re.compile(r"[^\W_][\w. -]{0,63}")  # it names a folder as well
 
+MOST_SESSIONS = 24  # a day and participant
+LONGEST = 366 * DAY  # of a country's run, and from it to what a rule's dates may be: beyond lie slips of the hand
+
+# ISO 3166-1 alpha-2, officially assigned codes by their first letter.
+_ASSIGNED = {
+    "A": "DEFGILMOQRSTUWXZ", "B": "ABDEFGHIJLMNOQRSTVWYZ", "C": "ACDFGHIKLMNORUVWXYZ", "D": "EJKMOZ",
+    "E": "CEGHRST", "F": "IJKMOR", "G": "ABDEFGHILMNPQRSTUWY", "H": "KMNRTU", "I": "DELMNOQRST", "J": "EMOP",
+    "K": "EGHIMNPRWYZ", "L": "ABCIKRSTUVY", "M": "ACDEFGHKLMNOPQRSTUVWXYZ", "N": "ACEFGILOPRUZ", "O": "M",
+    "P": "AEFGHKLMNRSTWY", "Q": "A", "R": "EOSUW", "S": "ABCDEGHIJKLMNORSTVXYZ", "T": "CDFGHJKLMNORTVWZ",
+    "U": "AGMSYZ", "V": "ACEGINU", "W": "FS", "Y": "ET", "Z": "AMW",
+}  # fmt: skip
+COUNTRIES = frozenset(first + second for first, seconds in _ASSIGNED.items() for second in seconds)
+
 TOP_KEYS = ("name", "country", "seed", "from", "until", "vpn", "vpn_users", "sessions", "link", "rule", "network")
 NETWORK_KEYS = ("name", "asn", "region", "kind", "participants", "sessions", "link", "rules", "share")
 
 
 class Provider(msgspec.Struct, frozen=True):
-    """One network. sessions: a day and participant, 0 to 1. share: of its participants that sit behind its rules; the
-    same ones behind all of them, as behind one device."""
+    """One network. sessions: a day and participant, 0 to 24; a fraction is the chance of one more. share: of its
+    participants that sit behind its rules; the same ones behind all of them, as behind one device."""
 
     name: str
     asn: int
@@ -147,17 +162,24 @@ def parse(text: str, file: str) -> Nation:
     since, until = top.time("from"), top.time("until")
     if since >= until:
         top.fail("`until` is not after `from`", "until")
+    if until - since > LONGEST:
+        top.fail("`until` is more than a year after `from`", "until")
+    country = top.string("country")
+    if country not in COUNTRIES:
+        top.fail(f"`country`: `{country}` is no ISO 3166-1 alpha-2 code like RU", "country")
     known = catalogue_room.load()
     named = top.table("link", {})
     links = {name: read_link(named.table(name), DEFAULTS) for name in named.names}
     given = top.table("rule", {})
-    rules = {name: read_rule(given.table(name), known, HOPS) for name in given.names}
-    usual = top.number("sessions", 1.0, 0, 1)
+    rules = {name: _rule(given.table(name), known, since, until) for name in given.names}
+    usual = top.number("sessions", 1.0, 0, MOST_SESSIONS)
     providers: dict[int, Provider] = {}
     for table in top.tables("network"):
-        one = _provider(table, links, rules, usual)
+        one = _provider(table, country, links, rules, usual)
         if one.asn in providers:
             table.fail(f"a second network AS{one.asn}", "asn")
+        if any(one.name == other.name for other in providers.values()):
+            table.fail(f"a second network `{one.name}`", "name")
         providers[one.asn] = one
     if not providers:
         top.fail("no network: a country needs at least one [[network]]")
@@ -166,7 +188,7 @@ def parse(text: str, file: str) -> Nation:
         top.fail("`name` must be of letters, digits, spaces and `.-_`, at most 64, a letter or digit first", "name")
     return Nation(
         name=name,
-        country=top.string("country"),
+        country=country,
         seed=top.integer("seed", 1),
         since=since,
         until=until,
@@ -176,11 +198,24 @@ def parse(text: str, file: str) -> Nation:
     )
 
 
-def _provider(table: Table, links: Mapping[str, Link], rules: Mapping[str, Rule], usual: float) -> Provider:
+def _rule(table: Table, known: Catalogue, since: float, until: float) -> Rule:
+    if "share" in table:
+        table.fail("a country's rule has no `share`: the network's own says which part is behind its rules", "share")
+    for key in ("from", "until"):
+        if not since - LONGEST <= table.time(key, since) <= until + LONGEST:
+            table.fail(f"`{key}` is more than a year off the country's own `from` and `until`", key)
+    return read_rule(table, known, HOPS)
+
+
+def _provider(
+    table: Table, country: str, links: Mapping[str, Link], rules: Mapping[str, Rule], usual: float
+) -> Provider:
     table.only(*NETWORK_KEYS)
     region = table.string("region")
     if not REGION.fullmatch(region):
         table.fail(f"`region`: `{region}` is no ISO 3166-2 code like RU-MOW", "region")
+    if region.partition("-")[0] != country:
+        table.fail(f"`region`: `{region}` is not in the country {country}", "region")
     kind = table.string("kind", "fixed", ("fixed", "mobile"), "kind")
     chosen = table.strings("rules", (), rules, "rule")
     return Provider(
@@ -189,7 +224,7 @@ def _provider(table: Table, links: Mapping[str, Link], rules: Mapping[str, Rule]
         region=region,
         kind=kind,
         participants=table.integer("participants", 1, low=1, high=100_000),
-        sessions=table.number("sessions", usual, 0, 1),
+        sessions=table.number("sessions", usual, 0, MOST_SESSIONS),
         link=links[table.string("link", None, links, "link")] if "link" in table else links.get(kind, DEFAULTS),
         rules=tuple(rules[name] for name in chosen),
         share=table.number("share", 1.0, 0, 1),
@@ -218,12 +253,13 @@ def visits(nation: Nation) -> Iterator[Visit]:
         for provider in nation.providers:
             chance = draw(nation, provider.asn, day)
             for participant in range(provider.participants):
-                comes, hour = chance.random() < provider.sessions, chance.uniform(FIRST_HOUR, LAST_HOUR)
-                at = day + 3600 * hour
-                if comes and at < nation.until:
-                    vpn = draw(nation, provider.asn, participant, "vpn").random() < nation.vpn_users
-                    met = situation(nation, provider, participant in behind[provider.asn], at)
-                    today.append(Visit(provider, participant, at, met, vpn))
+                for before in range(max(1, ceil(provider.sessions))):
+                    comes = chance.random() < provider.sessions - before
+                    at = day + 3600 * chance.uniform(FIRST_HOUR, LAST_HOUR)
+                    if comes and at < nation.until:
+                        vpn = draw(nation, provider.asn, participant, "vpn").random() < nation.vpn_users
+                        met = situation(nation, provider, participant in behind[provider.asn], at)
+                        today.append(Visit(provider, participant, at, met, vpn))
         yield from sorted(today, key=lambda visit: visit.at)
         day += DAY
 
