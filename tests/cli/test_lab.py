@@ -82,6 +82,7 @@ def test_a_scenario_that_is_none_is_refused_with_file_line_and_reason(
     assert told.startswith(f"ringback: {file}:")
     assert "hopp" in told
     assert main(["lab", "run", "no-such-scenario"]) == 2
+    assert main(["lab", "run", "none", "--seed", "-1"]) == 2
 
 
 def test_ctrl_c_keeps_the_records_of_before(

@@ -105,7 +105,7 @@ def test_the_demo_tells_what_was_seen_beside_the_truth(tmp_path: Path, capsys: p
     assert "\nharbour, in virtual time\nSignal (calls)" in told
     words = " ".join(told.split())
     assert words.count("calls do not get") == 2  # as seen, and as it is
-    assert f"ringback lab run {country}" in words
+    assert f"ringback lab run {country}".replace(" ", "") in "".join(told.split())  # a line may break within a path
     assert words.endswith("ringback check --server URL")
 
 

@@ -78,6 +78,12 @@ def test_any_host_may_be_a_site_and_what_acts_on_nothing_measured_is_accepted() 
     assert scenario.parse(HEAD + 'apps = ["max"]\nfunctions = ["text"]\n' + WHOLE.removeprefix(HEAD), "f.toml")
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    marked = tmp_path / "marked.toml"
+    marked.write_bytes(b"\xef\xbb\xbf" + WHOLE.encode())
+    assert scenario.load(marked).networks[0].name == "n"
+
+
 def test_times_may_be_strings_or_tomls_own() -> None:
     text = WHOLE + 'from = "2025-08-11T12:00:00+03:00"\nuntil = 2025-09-01T00:00:00Z\n'
     rule = scenario.parse(text, "f.toml").networks[0].rules[0]
@@ -197,6 +203,11 @@ REFUSALS = {
         "no app, site:NAME or peer `icq`",
     ),
     "a list without a white list": (WHOLE + "listed = []\n", 12, "belongs to trigger `not-listed` alone"),
+    "a time before all clocks": (HEAD + 'at = "0001-01-01T00:00:00+10:00"\n' + NETWORK, 2, "outside the years"),
+    "a time after all clocks": (WHOLE + 'until = "9999-12-31T23:59:59-05:00"\n', 12, "outside the years"),
+    "a rate that no link has": (HEAD + "link = { cross_kbps = 1e12 }\n" + NETWORK, 2, "`cross_kbps` is 1e+12"),
+    "a delay of years": (changed(RULED, 'action = { kind = "delay", ms = 1e300 }'), 11, "`ms` is 1e+300"),
+    "a name that colours the terminal": (changed('name = "n"', 'name = "n\\u001b[31m"'), 3, "can't be printed"),
     "no TOML": (WHOLE + "hop = = 3\n", 12, "not TOML"),
 }
 

@@ -102,6 +102,7 @@ def misses(grid: Sequence[tuple[str, str, int, int]]) -> list[str]:
     return missed
 
 
+@pytest.mark.timeout(300)  # many whole sessions
 def test_calls_are_located_at_their_hop() -> None:
     assert misses(SOME) == []
 

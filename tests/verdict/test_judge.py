@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+import msgspec
 import pytest
 
-from ringback.record import Cell, DatagramOutcome, Round, Try, Verdict
+from ringback.record import Cell, DatagramOutcome, IcmpError, Round, Try, Verdict
 from ringback.verdict.judge import Context, judge
 from tests.verdict.build import Effect, dns_round, stream_round, voice_round
 
@@ -214,6 +215,18 @@ def test_offline_and_white_lists_outrank_everything() -> None:
     assert (verdict.status, verdict.trigger, verdict.mechanism) == ("impaired", "not-listed", "drop")
     answering = connects("neutral", answered=False) + trains("here", "app", 25, app="whatsapp")
     assert judge(VOICE, call_rounds(), answering, listed).status == "working"
+
+
+def test_a_white_list_that_answers_by_icmp_is_told_by_what_hosts_of_no_app_hear() -> None:
+    told = [
+        msgspec.structs.replace(each, icmp=[IcmpError(0.02, 3, 13)]) for each in connects("neutral", answered=False)
+    ]
+    silent = trains("here", "app", 0, app="whatsapp")
+    listed = replace(CONTEXT, state="whitelist")
+    assert judge(VOICE, call_rounds(), told + silent, listed).mechanism == "icmp"
+    assert (
+        judge(VOICE, call_rounds(), told[:6] + unanswered + silent, listed).mechanism == "drop"
+    )
 
 
 def test_nothing_measured_is_insufficient() -> None:

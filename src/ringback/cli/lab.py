@@ -88,6 +88,8 @@ def run(
     from ringback.lab.scenario import load as load_scenario
 
     language = speech.language(lang)
+    if seed is not None and seed < 0:
+        raise BadInput(f"a seed is 0 or more, not {seed}", "--seed")
     loaded = load_scenario(scenario)
     call = None if replay is None else _call(replay, loaded.apps)
     world = _world(net, language)

@@ -16,6 +16,7 @@ REQUIRED: Final = object()
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+LAST_TIME = datetime.datetime(9000, 1, 1, tzinfo=datetime.UTC)
 AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)$|\s*\(at end of document\)$")
 
 
@@ -66,6 +67,8 @@ class Table:
             self.fail(f"`{key}` must be a string", key)
         if not value.strip():
             self.fail(f"`{key}` is empty", key)
+        if not value.isprintable():
+            self.fail(f"`{key}` has a character that can't be printed", key)
         if among is not None and value not in among:
             self.fail(f"`{key}`: {_unknown(value, among, what)}", key)
         return value
@@ -137,6 +140,8 @@ class Table:
             value = None
         if not isinstance(value, datetime.datetime) or value.tzinfo is None:
             self.fail(f"`{key}` must be an RFC 3339 time like 2025-08-13T09:00:00Z", key)
+        if not EPOCH <= value < LAST_TIME:
+            self.fail(f"`{key}` is outside the years 1970 to 8999", key)
         return (value - EPOCH).total_seconds()
 
     def table(self, key: str, default: object = REQUIRED) -> "Table":
@@ -162,9 +167,10 @@ class Table:
 
 
 def decoded(content: bytes, file: str) -> str:
-    """A file's text, with a line feed at the end of each line. Raises BadInput with the line that is not UTF-8."""
+    """A file's text without its byte order mark, each line ended by a line feed. Raises BadInput with the line that is
+    not UTF-8."""
     try:
-        return content.decode("utf-8").replace("\r\n", "\n")
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise BadInput("not TOML: not UTF-8", f"{file}:{line}") from error

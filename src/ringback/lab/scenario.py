@@ -1,6 +1,5 @@
 """Reads a scenario file and refuses, with file, line and reason, what is misspelt, out of range or can't act."""
 
-import math
 import re
 from collections.abc import Mapping
 from importlib.resources import files
@@ -35,6 +34,7 @@ SITE = "site:"
 TRIGGERS = ("payload", "destination", "port", "sni", "dns", "transport", "not-listed")
 MOST_HOPS = 30
 DEFAULTS = Link()
+LONGEST_MS, FASTEST_KBPS, LONGEST_S = 3.6e6, 1e7, 1e8  # an hour, 10 Gbit/s, three years: beyond lie slips of the hand
 
 LINK_KEYS = Link.__dataclass_fields__
 NETWORK_KEYS = ("name", "asn", "region", "kind", "participants", "hops", "hop_asn", "link", "rule")
@@ -112,14 +112,14 @@ def parse(text: str, file: str, catalogue: Catalogue | None = None) -> Scenario:
 def read_link(table: Table, base: Link) -> Link:
     table.only(*LINK_KEYS)
     return Link(
-        rtt_ms=table.number("rtt_ms", base.rtt_ms),
-        jitter_ms=table.number("jitter_ms", base.jitter_ms),
+        rtt_ms=table.number("rtt_ms", base.rtt_ms, high=LONGEST_MS),
+        jitter_ms=table.number("jitter_ms", base.jitter_ms, high=LONGEST_MS),
         loss=table.number("loss", base.loss, 0, 1),
-        loss_burst=table.number("loss_burst", base.loss_burst, 1),
-        up_kbps=table.number("up_kbps", base.up_kbps, above=0),
-        down_kbps=table.number("down_kbps", base.down_kbps, above=0),
-        queue_ms=table.number("queue_ms", base.queue_ms),
-        cross_kbps=table.number("cross_kbps", base.cross_kbps),
+        loss_burst=table.number("loss_burst", base.loss_burst, 1, 1e6),
+        up_kbps=table.number("up_kbps", base.up_kbps, high=FASTEST_KBPS, above=0),
+        down_kbps=table.number("down_kbps", base.down_kbps, high=FASTEST_KBPS, above=0),
+        queue_ms=table.number("queue_ms", base.queue_ms, high=LONGEST_MS),
+        cross_kbps=table.number("cross_kbps", base.cross_kbps, high=FASTEST_KBPS),
     )
 
 
@@ -170,7 +170,7 @@ def read_rule(table: Table, catalogue: Catalogue, hops: int | None) -> Rule:
         trigger=table.string("trigger", among=TRIGGERS, what="trigger"),
         action=_action(table.table("action")),
         direction=table.string("direction", "both", ("out", "in", "both"), "direction"),
-        residual_s=table.number("residual_s", 0.0),
+        residual_s=table.number("residual_s", 0.0, high=LONGEST_S),
         residual=table.string("residual", "flow", ("flow", "pair", "host"), "residual"),
         share=table.number("share", 1.0, high=1, above=0),
         since=table.time("from", None),
@@ -239,8 +239,8 @@ def _drop_after(table: Table) -> Numbers:
 def _police(table: Table) -> Numbers:
     table.only("kind", "kbps", "burst_kbytes", "per")
     return {
-        "kbps": _number(table, "kbps"),
-        "burst_kbytes": table.number("burst_kbytes", BURST_KBYTES, above=0),
+        "kbps": _number(table, "kbps", FASTEST_KBPS),
+        "burst_kbytes": table.number("burst_kbytes", BURST_KBYTES, high=FASTEST_KBPS, above=0),
         "per": table.string("per", "flow", ("flow", "host", "network"), "per"),
     }
 
@@ -248,15 +248,15 @@ def _police(table: Table) -> Numbers:
 def _shape(table: Table) -> Numbers:
     table.only("kind", "kbps", "queue_ms", "per")
     return {
-        "kbps": _number(table, "kbps"),
-        "queue_ms": table.number("queue_ms", QUEUE_MS),
+        "kbps": _number(table, "kbps", FASTEST_KBPS),
+        "queue_ms": table.number("queue_ms", QUEUE_MS, high=LONGEST_MS),
         "per": table.string("per", "flow", ("flow", "host", "network"), "per"),
     }
 
 
 def _delay(table: Table) -> Numbers:
     table.only("kind", "ms", "jitter_ms")
-    return {"ms": _number(table, "ms"), "jitter_ms": table.number("jitter_ms", JITTER_MS)}
+    return {"ms": _number(table, "ms", LONGEST_MS), "jitter_ms": table.number("jitter_ms", JITTER_MS, high=LONGEST_MS)}
 
 
 def _loss(table: Table) -> Numbers:
@@ -269,7 +269,7 @@ def _nothing(table: Table) -> Numbers:
     return {}
 
 
-def _number(table: Table, key: str, high: float = math.inf) -> float:
+def _number(table: Table, key: str, high: float) -> float:
     if key not in table:
         table.fail(f"the action lacks its number `{key}`")
     value: float = table.number(key, high=high, above=0)

@@ -21,7 +21,7 @@ from ringback.trial.plan import Length, Mode, Sizing
 
 Lane = Literal["text", "voice", "media", "quiet"]
 
-MOST_SERIES: Mapping[str, int] = {"voice": 4, "text": 4, "media": 3, "outer": 2}
+MOST_SERIES: Mapping[str, int] = {"voice": 4, "text": 4, "media": 4, "outer": 2}
 MOST_QUIET_SERIES: Mapping[str, int] = {"voice": 7, "text": 5, "media": 4, "outer": 7}
 SERIES_SECONDS: Mapping[str, float] = {"voice": 12.0, "outer": 12.0, "text": 40.0}
 QUIET_SECONDS: Mapping[str, float] = {"text": 75.0, "media": 75.0}  # of a round, at most

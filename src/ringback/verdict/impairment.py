@@ -41,8 +41,15 @@ def by_state(cell: Cell, tries: Sequence[Try], state: NetworkState) -> Impairmen
         here = [t for t in here if t.kind == "app" and t.app == cell.app]
     answered = any(t.answered for t in here)
     if state == "whitelist" and not answered and (here or cell.path != "direct"):
-        return Impairment(Finding("drop"), "not-listed", "not-listed")
+        return Impairment(Finding(_way_of_the_list(tries)), "not-listed", "not-listed")
     return None
+
+
+def _way_of_the_list(tries: Sequence[Try]) -> Mechanism:
+    """What a white list does to the others, as hosts of no app show: most are told by ICMP, or nobody is told."""
+    silent = [t for t in tries if (t.where, t.path, t.kind) == ("here", "direct", "neutral") and not t.answered]
+    told = sum(bool(t.icmp) for t in silent)
+    return "icmp" if 2 * told > len(silent) else "drop"
 
 
 def by_controls(
