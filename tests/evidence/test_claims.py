@@ -1,7 +1,7 @@
 """Statements against measurements: answered only when the interval is on one side, and otherwise what is missing."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
@@ -10,7 +10,9 @@ from ringback.errors import BadInput
 from ringback.evidence.cells import Count, Key
 from ringback.evidence.claims import Claim, Condition, Verdicts, answer, claims, timeline
 from ringback.evidence.contrasts import between, each_against_the_rest, preference_gap
+from ringback.evidence.observed import histories
 from ringback.evidence.prevalence import prevalence
+from ringback.record import Point
 
 NOON = 1_755_086_400.0  # 13 August 2025, 12:00 UTC
 LEDGER = {claim.id: claim for claim in claims()}
@@ -175,7 +177,53 @@ def test_the_preference_gap_is_withheld_while_the_comparators_wire_is_unverified
 
 
 def test_a_claim_of_events_counts_networks_with_an_onset_in_its_days() -> None:
-    claim = Claim("X", date(2026, 3, 20), "w", "s", "s", "found", (Condition("event", "telegram", "text", above=0.1),))
-    watched = [Key("telegram", "text", asn) for asn in range(40)]
+    condition = Condition("event", "telegram", "text", above=0.1)
+    claim = Claim("X", date(2026, 3, 20), "w", "s", "s", "found", (condition,), country="RU")
+    watched = [Key("telegram", "text", asn, "RU") for asn in range(40)]
     assert answer(claim, [], [], watched).answer == "contradicted"
     assert answer(claim, [], [], watched[:2]).answer == "untested"
+    assert answer(claim, [], [], [replace(key, region="US-CA") for key in watched]).answer == "untested"
+
+
+@pytest.mark.parametrize("region", ["US-CA", "US", None])
+def test_networks_elsewhere_or_of_unknown_country_say_nothing_of_a_country(region: str | None) -> None:
+    both = [v for app in ("whatsapp", "telegram") for v in verdicts(app, "voice", 0.5)]
+    here = answer(LEDGER["C01"], both)
+    assert here.answer == "supported"
+    assert here.elsewhere == 0
+    abroad = [replace(v, key=replace(v.key, asn=(v.key.asn or 0) + 100, region=region), status="working") for v in both]
+    mixed = answer(LEDGER["C01"], both + abroad)
+    assert (mixed.estimate, mixed.interval, mixed.n) == (here.estimate, here.interval, here.n)
+    alone = answer(LEDGER["C01"], [replace(v, key=replace(v.key, region=region)) for v in both])
+    assert (alone.answer, alone.elsewhere) == ("untested", len(both))
+    assert (alone.missing or "").startswith("in RU: ")
+    assert f"{len(both)} verdicts of networks elsewhere or of unknown country don't count" in (alone.missing or "")
+
+
+def test_every_network_known_to_be_in_the_country_counts_for_it_but_not_for_a_region() -> None:
+    somewhere = verdicts("whatsapp", "voice", 0.5, "RU")
+    assert answer(LEDGER["C09"], somewhere).answer == "supported"
+    assert answer(LEDGER["C05"], verdicts("whatsapp", "voice", 0.9) + somewhere).answer == "untested"
+
+
+def test_a_network_of_several_regions_is_in_the_country_they_share() -> None:
+    def seen(region: str | None) -> Point:
+        told = dict.fromkeys(Point.__struct_fields__) | {"time": datetime(2025, 8, 13, tzinfo=UTC), "id": str(region)}
+        return Point(
+            **told | {"status": "working", "source": "ringback", "rules": "1", "path": "direct", "region": region}
+        )  # type: ignore[arg-type]
+
+    series = {
+        ("telegram", "text", asn): [seen(region) for region in regions]
+        for asn, regions in enumerate([("RU-MOW", "RU-MOW", None), ("RU-MOW", "RU-SPE"), ("RU-MOW", "KZ-ALA"), (None,)])
+    }
+    keys = histories(series)[0]
+    assert [(key.region, key.country) for key in keys] == [("RU-MOW", "RU"), ("RU", "RU"), (None, None), (None, None)]
+
+
+@pytest.mark.parametrize("country", [None, "ru", "RUS"])
+def test_a_claim_without_its_country_is_refused(country: str | None) -> None:
+    row = {"id": "X1", "date": date(2025, 8, 13), "who": "w", "statement": "s", "source": "s", "mark": "found"}
+    whole = {"claim": [row | {"not_measurable": "n"}]} | ({"country": country} if country else {})
+    with pytest.raises(BadInput, match="country"):
+        claims(whole)

@@ -21,6 +21,11 @@ class Key:
     region: str | None = None
     path: str = "direct"
 
+    @property
+    def country(self) -> str | None:
+        """ISO 3166-1 alpha-2: that of the region, which is ISO 3166-2 or a country. None where it is unknown."""
+        return self.region[:2] if self.region else None
+
 
 @dataclass(frozen=True)
 class Graded:

@@ -4,9 +4,10 @@ The ledger and the policy timeline are data (`data/claims.toml`, `data/timeline.
 with who, date, source and a mark that says how sure the row itself is. Nothing is judged that probes can't measure.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from importlib.resources import files
 from typing import Any, Literal
@@ -24,6 +25,7 @@ Answer = Literal["supported", "contradicted", "untested"]
 Mark = Literal["article", "article+found", "found", "memory"]
 
 LEAST_NETWORKS = 3  # a claim about a country is not tested on fewer
+COUNTRY = re.compile(r"[A-Z]{2}")
 WINDOW_DAYS = 7.0  # a statement is held against the days from its own on
 SEED = 20250813
 UNBOUNDED = (-1.0, 2.0)  # outside all shares and nearly all differences of them
@@ -75,7 +77,8 @@ class Told:
 
 @dataclass(frozen=True)
 class Claim:
-    """not_measurable: why, where no probe can tell. ru: the same in Russian."""
+    """country: the one it is about, ISO 3166-1 alpha-2; networks elsewhere say nothing about it, nor do those of which
+    nobody knows where they are. not_measurable: why, where no probe can tell. ru: the same in Russian."""
 
     id: str
     date: date
@@ -87,6 +90,7 @@ class Claim:
     not_measurable: str | None = None
     days: float = WINDOW_DAYS
     ru: Told | None = None
+    country: str = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Answered:
-    """estimate, interval, n: of the condition that decided, or of the first where all hold."""
+    """estimate, interval, n: of the condition that decided, or of the first where all hold. elsewhere: verdicts of the
+    same days, apps and functions that don't count, of networks in other countries or of unknown ones."""
 
     id: str
     answer: Answer
@@ -123,6 +128,7 @@ class Answered:
     n: int
     missing: str | None
     conditions: tuple[Found, ...]
+    elsewhere: int = 0
 
 
 def _table(name: str) -> dict[str, Any]:
@@ -142,16 +148,21 @@ def _condition(raw: Mapping[str, Any], where: str) -> Condition:
 
 
 def claims(table: Mapping[str, Any] | None = None) -> tuple[Claim, ...]:
-    """The shipped ledger, or one read from a table of the same form. Raises BadInput(what, where)."""
+    """The shipped ledger, or one read from a table of the same form: `country` at its top is that of the claims which
+    name none. Raises BadInput(what, where)."""
     read = []
-    for raw in (table or _table("claims.toml"))["claim"]:
+    whole = table or _table("claims.toml")
+    common = {"country": whole["country"]} if "country" in whole else {}
+    for raw in whole["claim"]:
         where = f"claims: {raw.get('id', '?')}"
         try:
             conditions = tuple(_condition(c, where) for c in raw.get("conditions", ()))
             told = Told(**raw["ru"]) if "ru" in raw else None
-            made = Claim(**{**raw, "conditions": conditions, "ru": told})
+            made = Claim(**{**common, **raw, "conditions": conditions, "ru": told})
         except TypeError as error:
             raise BadInput(str(error), where) from error
+        if not COUNTRY.fullmatch(str(made.country)):
+            raise BadInput("country must be two capital letters (ISO 3166-1)", where)
         if bool(made.conditions) == (made.not_measurable is not None):
             raise BadInput("needs either conditions or not_measurable", where)
         read.append(made)
@@ -198,13 +209,18 @@ def _networks(verdicts: Sequence[Verdicts], level: float) -> dict[Key, Posterior
     return {cell.key: cell.posterior for cell in cells if cell.posterior is not None and isinstance(cell.key, Key)}
 
 
+def _elsewhere(key: Key, regions: Sequence[str]) -> bool:
+    """In another region; one of which only the country is known may be in these."""
+    return key.region is not None and key.region != key.country and key.region not in regions
+
+
 def _share(verdicts: Sequence[Verdicts], condition: Condition, level: float) -> Found:
     networks = _networks(verdicts, level)
     rng = np.random.default_rng(SEED)
     n = sum(one.status in ("restricted", "working") for one in verdicts)
     here = [own for key, own in networks.items() if not condition.regions or key.region in condition.regions]
     if condition.kind == "contrast":
-        there = [own for key, own in networks.items() if key.region and key.region not in condition.regions]
+        there = [own for key, own in networks.items() if _elsewhere(key, condition.regions)]
         if min(len(here), len(there)) < LEAST_NETWORKS:
             return _missing(
                 f"{LEAST_NETWORKS} networks with verdicts in {', '.join(condition.regions)}, and elsewhere", n
@@ -252,7 +268,8 @@ def _event_share(
 def answer(
     claim: Claim, verdicts: Sequence[Verdicts], seen: Sequence[Event] = (), watched: Sequence[Key] = ()
 ) -> Answered:
-    """What the data say of a claim. watched: networks whose events would have been seen.
+    """What the data say of a claim: those of networks known to be in its country. watched: networks whose events would
+    have been seen.
 
     Supported when every condition is, each on its 95 % interval: all have to err for the whole to (an
     intersection-union test; Berger 1982). Contradicted when one is, on an interval widened for their number.
@@ -261,11 +278,15 @@ def answer(
         return Answered(claim.id, "untested", None, None, 0, f"not measurable by probes: {claim.not_measurable}", ())
     start = datetime(claim.date.year, claim.date.month, claim.date.day, tzinfo=UTC).timestamp()
     span = (start, start + claim.days * DAY)
-    within = [one for one in verdicts if span[0] <= one.at < span[1] and one.key.path == "direct"]
+    then = [one for one in verdicts if span[0] <= one.at < span[1] and one.key.path == "direct"]
+    within = [one for one in then if one.key.country == claim.country]
+    meant = {(condition.app, condition.function) for condition in claim.conditions}
+    elsewhere = sum(one.key.country != claim.country and (one.key.app, one.key.function) in meant for one in then)
 
     def weighed(condition: Condition, level: float) -> Found:
         if condition.kind == "event":
-            return _event_share(watched, seen, condition, span, level)
+            here = [key for key in watched if key.country == claim.country]
+            return _event_share(here, seen, condition, span, level)
         own = [one for one in within if (one.key.app, one.key.function) == (condition.app, condition.function)]
         if condition.where is not None:
             hit = {
@@ -289,6 +310,17 @@ def answer(
         deciding = found[answers.index("untested")]
     else:
         deciding = found[0]
+    missing = deciding.missing
+    if missing is not None:
+        others = f"; {elsewhere} verdicts of networks elsewhere or of unknown country don't count" if elsewhere else ""
+        missing = f"in {claim.country}: {missing}{others}"
     return Answered(
-        claim.id, deciding.answer, deciding.estimate, deciding.interval, deciding.n, deciding.missing, tuple(found)
+        claim.id,
+        deciding.answer,
+        deciding.estimate,
+        deciding.interval,
+        deciding.n,
+        missing,
+        tuple(found),
+        elsewhere,
     )

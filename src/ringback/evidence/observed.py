@@ -29,16 +29,24 @@ def _instrument(one: Observation | Point) -> str:
     return f"{one.source} {one.test_version or one.software or ''} rules {one.rules}"
 
 
+def _place(regions: set[str]) -> str | None:
+    """What these regions have in common."""
+    for places in (regions, {region[:2] for region in regions}):
+        if len(places) == 1:
+            return next(iter(places))
+    return None
+
+
 def histories(
     series: Mapping[tuple[str, str, int], Sequence[Point]],
 ) -> tuple[dict[Key, list[Graded]], dict[str, float]]:
     """(app, function, asn) to its history on the direct path, and the instruments whose rate is known by design: our
-    verdicts. A network's region is told where all who know one name the same."""
+    verdicts. A network's region is told where all who know one name the same, else its country where they agree on
+    that."""
     found: dict[Key, list[Graded]] = {}
     declared: dict[str, float] = {}
     for (app, function, asn), points in series.items():
-        regions = {one.region for one in points} - {None}
-        key = Key(app, function, asn, regions.pop() if len(regions) == 1 else None)
+        key = Key(app, function, asn, _place({one.region for one in points if one.region is not None}))
         found[key] = [graded(one) for one in points]
         declared |= {_instrument(one): VERDICT_RATE for one in points if one.source == "ringback"}
     return found, declared

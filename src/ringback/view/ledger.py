@@ -36,8 +36,9 @@ class Weighed(msgspec.Struct, frozen=True):
 
 class Entry(msgspec.Struct, frozen=True):
     """answer: `supported`, `contradicted`, `untested` or `not-measurable`; estimate and interval are shares or their
-    differences, -1..1, of the condition that decided; n: the verdicts behind it. not_measurable: why; ru: the words in
-    Russian."""
+    differences, -1..1, of the condition that decided; n: the verdicts behind it. country: the one it is about (ISO
+    3166-1 alpha-2); elsewhere: verdicts that don't count, of networks in others or of which nobody knows where they
+    are. not_measurable: why; ru: the words in Russian."""
 
     id: str
     date: str
@@ -49,6 +50,8 @@ class Entry(msgspec.Struct, frozen=True):
     estimate: float | None
     interval: tuple[float, float] | None
     n: int
+    country: str
+    elsewhere: int
     missing: str | None
     not_measurable: str | None
     ru: Told | None
@@ -99,6 +102,8 @@ def entry(claim: Claim, found: Answered) -> Entry:
         estimate=found.estimate,
         interval=found.interval,
         n=found.n,
+        country=claim.country,
+        elsewhere=found.elsewhere,
         missing=found.missing,
         not_measurable=claim.not_measurable,
         ru=claim.ru,
