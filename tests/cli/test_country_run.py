@@ -13,6 +13,23 @@ from ringback.errors import BadInput
 from ringback.lab.nation import Nation, load, parse
 from ringback.record import Observation, identified
 from ringback.store import Lake
+from tests.cli.test_serve import program
+
+CALM = """
+name = "calm"
+country = "RU"
+from = "2025-08-01T00:00:00Z"
+until = "2025-08-02T00:00:00Z"
+
+[link]
+fixed = { rtt_ms = 40, jitter_ms = 4, loss = 0.004, loss_burst = 3, up_kbps = 20000, down_kbps = 60000 }
+
+[[network]]
+name = "one"
+asn = 64500
+region = "RU-MOW"
+participants = 2
+"""
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +86,14 @@ def test_comments_and_the_place_of_a_rule_do_not_make_another_country(tmp_path: 
     moved = parse("# a remark\n\n" + text, "ru-2025-08.toml")
     held(folder_of(tmp_path, nation))
     assert folder_of(tmp_path, moved) == tmp_path
+
+
+def test_what_ended_at_once_says_how_its_pages_are_had(tmp_path: Path) -> None:
+    file, folder = tmp_path / "calm.toml", tmp_path / "a country"
+    file.write_text(CALM)
+    process = program("demo", "--once", "--country", str(file), "--data", str(folder))
+    told, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert f"ringback serve --data '{folder}'" in told
+    assert "http://" not in told, "nothing is served any more"
+    assert Lake(lake_folder(folder)).days()

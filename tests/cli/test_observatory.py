@@ -120,6 +120,14 @@ def test_damage_is_found_and_mended_as_the_words_say(
 
 def test_the_store_is_open_to_its_owner_alone(file: Path, tmp_path: Path) -> None:
     assert main(["import", "ooni", str(file), "--data", str(tmp_path / "d")]) == 0
+    assert stat.S_IMODE((tmp_path / "d").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "d" / "lake").stat().st_mode) == 0o700
+
+
+def test_the_modes_of_a_folder_that_somebody_else_made_are_theirs(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir(mode=0o755)
+    assert main(["import", "ooni", str(file), "--data", str(tmp_path / "d")]) == 0
+    assert stat.S_IMODE((tmp_path / "d").stat().st_mode) == 0o755
     assert stat.S_IMODE((tmp_path / "d" / "lake").stat().st_mode) == 0o700
 
 

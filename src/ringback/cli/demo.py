@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import threading
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ def demo(
     Parameters
     ----------
     once
-        Only measure, then end: no server. With a country of several weeks its store is kept.
+        Only measure, then end: no server. Of a country of several weeks the store is kept, and its folder named.
     country
         Another country's file (regions, networks, weeks), or a scenario's. Default: the countries that come along.
     data
@@ -179,8 +180,10 @@ def _observatory(country: str, data: Path | None, language: Language, once: bool
     def fill(url: str) -> None:
         try:
             country_run.send(nation, url, phrases)
-            print(phrases.say("page.demo.pages", url=url))
-            if not once:
+            if once:
+                print(phrases.say("demo.kept", folder=shlex.quote(str(folder))))
+            else:
+                print(phrases.say("page.demo.pages", url=url))
                 print(phrases.say("demo.peer", url=url))
                 print(phrases.say("demo.stop"), flush=True)
         except Exception as error:  # carried over to the main thread

@@ -47,6 +47,8 @@ def import_files(
         raise BadInput("names no file", "import")
     phrases = load(speech.language(lang))
     folder = lake_folder(data)
+    if not folder.parent.exists():
+        make_private(folder.parent)
     make_private(folder)
     lake, tally = Lake(folder), Tally()
     for file in files:
