@@ -218,15 +218,12 @@ def test_offline_and_white_lists_outrank_everything() -> None:
 
 
 def test_a_white_list_that_answers_by_icmp_is_told_by_what_hosts_of_no_app_hear() -> None:
-    told = [
-        msgspec.structs.replace(each, icmp=[IcmpError(0.02, 3, 13)]) for each in connects("neutral", answered=False)
-    ]
+    unanswered = connects("neutral", answered=False)
+    told = [msgspec.structs.replace(each, icmp=[IcmpError(0.02, 3, 13)]) for each in unanswered]
     silent = trains("here", "app", 0, app="whatsapp")
     listed = replace(CONTEXT, state="whitelist")
     assert judge(VOICE, call_rounds(), told + silent, listed).mechanism == "icmp"
-    assert (
-        judge(VOICE, call_rounds(), told[:6] + unanswered + silent, listed).mechanism == "drop"
-    )
+    assert judge(VOICE, call_rounds(), told[:6] + unanswered + silent, listed).mechanism == "drop"
 
 
 def test_nothing_measured_is_insufficient() -> None:
