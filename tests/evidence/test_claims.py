@@ -59,6 +59,13 @@ def test_partial_restriction_of_calls_supports_c01() -> None:
     assert 0.02 < found.interval[0] < found.interval[1] < 0.98
 
 
+def test_what_is_said_of_fixed_and_mobile_networks_is_untested_as_reports_tell_neither() -> None:
+    for name in ("C07", "C08"):
+        found = answer(LEDGER[name], verdicts("whatsapp", "voice", 0.6))
+        assert (found.answer, found.estimate, found.interval) == ("untested", None, None)
+        assert "whether a network is mobile or fixed" in (found.missing or "")
+
+
 def test_one_app_alone_leaves_c01_untested() -> None:
     found = answer(LEDGER["C01"], verdicts("whatsapp", "voice", 0.6))
     assert found.answer == "untested"

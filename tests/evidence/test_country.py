@@ -21,7 +21,7 @@ DIFFERENT = {
     "two regions": {"C02": "supported", "C05": "contradicted", "C06": "contradicted"},
     "text cut as well": {"C01": "supported", "C02": "contradicted"},
     "VPN blocked too": {"C01": "supported", "C03": "contradicted", "C12": "contradicted"},
-    "nothing restricted": {"C01": "contradicted", "C05": "contradicted", "C08": "contradicted"},
+    "nothing restricted": {"C01": "contradicted", "C05": "contradicted", "C06": "contradicted"},
 }
 """What sets the files apart, of all that is answered."""
 
