@@ -1,6 +1,7 @@
 """Ringback's own lines: measurements, reports and exported observations, each from whoever sent the file."""
 
 import io
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -81,6 +82,16 @@ def test_names_that_people_gave_stay_behind(tmp_path: Path) -> None:
     assert (one.path, one.bypassed_by) == ("vpn", ["vpn"])
     said = repr(one)
     assert not [word for word in ("home", "anna", "secret") if word in said]
+
+
+def test_times_are_cut_to_the_hour_whichever_line_tells_them(tmp_path: Path) -> None:
+    exact = measurement(started_at="2025-08-13T09:12:33Z")
+    _, ways = imported(tmp_path, exact, CLOSING, report(exact))
+    exported = msgspec.structs.replace(ways[0], time=datetime(2025, 8, 13, 9, 12, 33, tzinfo=UTC))
+    _, back = imported(tmp_path, exported)
+    assert {one.time for one in (*ways, *back)} == {datetime(2025, 8, 13, 9, tzinfo=UTC)}
+    _, (others,) = imported(tmp_path, msgspec.structs.replace(exported, source="ooni"))
+    assert others.time == exported.time, "public already"
 
 
 def test_a_pseudonym_ties_a_days_measurements_together_and_says_no_more() -> None:

@@ -142,6 +142,12 @@ def test_a_file_taken_in_twice_is_taken_once(lake: Lake, tmp_path: Path) -> None
     assert len(lake.manifest().raw) == 1
 
 
+def test_a_file_taken_in_is_open_to_its_owner_alone(lake: Lake, tmp_path: Path) -> None:
+    taken_in(lake, tmp_path)
+    kept = [lake.folder / "raw", *(lake.folder / "raw").rglob("*")]
+    assert [one.stat().st_mode & 0o777 for one in kept] == [0o700, 0o700, 0o600]
+
+
 def test_a_file_of_which_nothing_is_kept_leaves_nothing(lake: Lake, tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"---")
     intake(lake, "ooni", tmp_path / "f", tally := Tally())

@@ -97,11 +97,14 @@ class Lake:
     def keep_raw(self, kind: str, name: str, content: IO[bytes]) -> str:
         """Keeps what is about to be imported; its path in the lake. The same content is kept once.
 
-        Content whose packing is damaged is kept as far as it can be read.
+        Content whose packing is damaged is kept as far as it can be read. It is open to the lake's owner alone: it may
+        hold exact times and a participant's own words.
         """
         folder = self.folder / "raw" / kind
         with listing.locked(self.folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            for place in (folder.parent, folder):
+                place.mkdir(mode=0o700, exist_ok=True)
+                place.chmod(0o700)
             part = folder / f".{os.getpid()}.part"
             try:
                 digest = _pack(content, part)
@@ -285,7 +288,8 @@ def _batches(observations: Iterator[Observation]) -> Iterator[list[Observation]]
 def _pack(content: IO[bytes], file: Path) -> str:
     """Writes it as zstd; SHA-256 of what was packed, hex."""
     digest = sha256()
-    with file.open("wb") as raw, pa.CompressedOutputStream(raw, "zstd") as out:
+    own = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(own, "wb") as raw, pa.CompressedOutputStream(raw, "zstd") as out:
         try:
             while piece := content.read(1 << 20):
                 digest.update(piece)

@@ -1,7 +1,8 @@
 """Ringback's own NDJSON, one record a line by its `schema`: reports as sent, measurements and closing networks as
 `check --json` and `lab run --json` print them, observations as `export ndjson` writes them.
 
-A network's name and a VPN path's own name are a participant's words and stay behind; so does a lab's truth.
+A network's name and a VPN path's own name are a participant's words and stay behind; so does a lab's truth. Times are
+cut to the hour, as those of reports that come by HTTP are: what is made of them is public.
 """
 
 from collections.abc import Callable, Iterator
@@ -127,7 +128,7 @@ def _observation(
     made = Observation(
         source="ringback",
         measurement=scrubbing.token(one.id, scrubbing.KEY),
-        time=time,
+        time=time.replace(minute=0, second=0),
         app=app,
         function=one.function,
         direction=one.direction if one.direction in ("outgoing", "incoming") else None,  # type: ignore[arg-type]
@@ -214,5 +215,7 @@ def again(given: Observation, where: str) -> Read:
         return Refused("no-time", where)
     if clean["app"] is None or clean["function"] is None or not _bounded(given):
         return Refused("bad-shape", where)
+    if given.source == "ringback":  # others' times are public already
+        time = time.replace(minute=0, second=0)
     own = {"bypassed_by": sorted({path(name) for name in given.bypassed_by[:20]}), "attested": None, "transcript": None}
     return Kept((identified(msgspec.structs.replace(given, time=time, **own, **clean)),))
