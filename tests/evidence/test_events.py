@@ -1,13 +1,17 @@
 """Onset, windows and end on simulated histories; what makes an event, and what never does."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from ringback.evidence.cells import DAY, HOUR, Graded, Key
 from ringback.evidence.events import Event, History, events
+from ringback.evidence.observed import histories
+from ringback.record import Point
 from tests.evidence.proof import PLAIN, TUNED, WATCHED, bans, companions, cusum, false_alarms, forged, ours
 from tests.evidence.worlds import KINDS, NULLS, START, Ban, Noise, always, history, hours
 
@@ -157,3 +161,44 @@ def test_a_device_before_a_part_of_the_sources_is_no_schedule() -> None:
     (event,) = events(country)[WATCHED].events
     assert event.schedule is None
     assert all(after[0] - before[1] >= DAY for before, after in pairwise(event.windows))
+
+
+def web(site: str, first: int, last: int, status: Literal["working", "restricted"]) -> list[Point]:
+    """A site tested every two hours by a probe of its own each time, on days first..last - 1."""
+    told = dict.fromkeys(Point.__struct_fields__) | {"source": "ooni", "rules": "1", "path": "direct", "target": site}
+    return [
+        Point(
+            **told
+            | {
+                "time": datetime.fromtimestamp(START + day * DAY + hour * HOUR, UTC),
+                "id": f"{site} {day} {hour}",
+                "status": status,
+            }
+        )  # type: ignore[arg-type]
+        for day in range(first, last)
+        for hour in range(0, 24, 2)
+    ]
+
+
+@pytest.mark.parametrize("elsewhere", ["working", "restricted"])
+def test_a_list_that_turns_to_another_site_makes_no_event_by_itself(
+    elsewhere: Literal["working", "restricted"],
+) -> None:
+    changed = web("a.example", 0, 28, "working") + web("b.example", 28, 40, "restricted")
+    others = {("web", "web", 64500 + n): web("b.example", 0, 40, elsewhere) for n in range(1, 4)}
+    told = events(histories({("web", "web", 64500): changed} | others)[0])
+    found = [(event.key, event) for history in told.values() for event in history.events]
+    if elsewhere == "restricted":
+        assert found == []
+    for key, event in found:  # a site that works elsewhere is restricted here, from the first time it was looked at
+        assert (key.asn, key.target) == (64500, "b.example")
+        assert event.onset is None
+        assert event.under_way
+
+
+def test_a_site_that_worked_and_then_is_blocked_makes_an_event() -> None:
+    blocked = web("a.example", 0, 28, "working") + web("a.example", 28, 40, "restricted")
+    told = events(histories({("web", "web", 64500): blocked + web("b.example", 0, 40, "working")})[0])
+    assert {key.target: history.status for key, history in told.items()} == {"a.example": "event", "b.example": "quiet"}
+    (event,) = next(history.events for key, history in told.items() if key.target == "a.example")
+    assert event.onset == START + 28 * DAY

@@ -151,6 +151,16 @@ def test_networks_name_every_series(reading: Reading) -> None:
     assert reading.networks(at_least=2) == [("whatsapp", "voice", 64500, 4)]
 
 
+def test_each_site_of_a_network_is_a_history_of_its_own(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    sites = ["a.example", "a.example", "b.example"]
+    lake.append([msgspec.structs.replace(seen(n, app="web"), target=site) for n, site in enumerate(sites)])
+    assert [n for *_, n in Reading(lake).networks()] == [2, 1]
+    assert len(Reading(lake).networks(at_least=2)) == 1
+    (points,) = Reading(lake).every_series().values()
+    assert [one.target for one in points] == sites
+
+
 def test_an_empty_lake_has_no_cells(tmp_path: Path) -> None:
     reading = Reading(Lake(tmp_path))
     assert (reading.cells(["app"], clustered=True), reading.series("x", "text", 1), reading.networks()) == ([], [], [])

@@ -43,7 +43,8 @@ def events(
     data
         The data folder. Default: the user's.
     json
-        One event a line on standard output: app, function, asn, region, kind, onset, end, windows, e_value, n.
+        One event a line on standard output: app, function, asn, target (the site, where one is named), region, kind,
+        onset, end, windows, e_value, n.
     lang
         Language of the words. Default: from the environment.
     """
@@ -58,7 +59,14 @@ def events(
         for event in found:
             records.write(_event(event))
     rows = [
-        (f"AS{e.key.asn}", f"{e.key.app}/{e.key.function}", e.kind, _day(e.onset), _day(e.end), str(len(e.windows)))
+        (
+            f"AS{e.key.asn}",
+            "/".join(filter(None, (e.key.app, e.key.function, e.key.target))),
+            e.kind,
+            _day(e.onset),
+            _day(e.end),
+            str(len(e.windows)),
+        )
         for e in found
     ]
     _print(("asn", "cell", "kind", "onset", "end", "windows"), rows, json, phrases)
@@ -84,6 +92,7 @@ def _event(event: "Event") -> dict[str, object]:
         "app": event.key.app,
         "function": event.key.function,
         "asn": event.key.asn,
+        "target": event.key.target,
         "region": event.key.region,
         "kind": event.kind,
         "onset": _time(event.onset) if event.onset is not None else None,
@@ -114,13 +123,14 @@ def prevalence(
 
     Restricted is the share of sources (participants, probes, nets), each counting once however often it measured, with
     the verdicts' own errors taken out, and leaning on like cells; of tests is the plain share of restricted
-    measurements, of this cell alone, its interval clustered by source. Where speed tests were imported: the median
-    goodput of those that were throttled, in kbit/s, with its interval clustered in the same way.
+    measurements, of this cell alone, its interval clustered by source. A cell of web tests is all the sites tested
+    there taken together, unless it is by target as well. Where speed tests were imported: the median goodput of those
+    that were throttled, in kbit/s, with its interval clustered in the same way.
 
     Parameters
     ----------
     by
-        What makes a cell, separated by commas: asn, region, app, function, path, day.
+        What makes a cell, separated by commas: asn, region, app, function, target, path, day.
     path
         direct, or a VPN path's name; no matter where cells are by path.
     since

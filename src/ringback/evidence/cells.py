@@ -13,13 +13,15 @@ WEEK = 7 * DAY
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """Whose history it is: one app's function on one path of one network. asn and region may be unknown."""
+    """Whose history it is: one app's function on one path of one network, and of one site where `target` names the host
+    that was tested. asn and region may be unknown."""
 
     app: str
     function: str
     asn: int | None = None
     region: str | None = None
     path: str = "direct"
+    target: str | None = None
 
     @property
     def country(self) -> str | None:

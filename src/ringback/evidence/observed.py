@@ -26,7 +26,7 @@ def graded(one: Observation | Point) -> Graded:
 
 
 def _instrument(one: Observation | Point) -> str:
-    return f"{one.source} {one.test_version or one.software or ''} rules {one.rules}"
+    return f"{one.source} {one.test_version or one.software or ''} rules {one.rules} {one.target or ''}".rstrip()
 
 
 def _place(regions: set[str]) -> str | None:
@@ -40,14 +40,16 @@ def _place(regions: set[str]) -> str | None:
 def histories(
     series: Mapping[tuple[str, str, int], Sequence[Point]],
 ) -> tuple[dict[Key, list[Graded]], dict[str, float]]:
-    """(app, function, asn) to its history on the direct path, and the instruments whose rate is known by design: our
+    """(app, function, asn) to its history on the direct path, one for each site where points name one: a list that
+    turns to other sites changes no history. And the instruments whose rate is known by design: our
     verdicts. A network's region is told where all who know one name the same, else its country where they agree on
     that."""
     found: dict[Key, list[Graded]] = {}
     declared: dict[str, float] = {}
     for (app, function, asn), points in series.items():
-        key = Key(app, function, asn, _place({one.region for one in points if one.region is not None}))
-        found[key] = [graded(one) for one in points]
+        place = _place({one.region for one in points if one.region is not None})
+        for one in points:
+            found.setdefault(Key(app, function, asn, place, target=one.target), []).append(graded(one))
         declared |= {_instrument(one): VERDICT_RATE for one in points if one.source == "ringback"}
     return found, declared
 

@@ -178,6 +178,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     failed: int | None
     test_kbps: float | None
     control_kbps: float | None
+    target: str | None
     region: str | None
     path: str
     cluster: str | None

@@ -175,14 +175,15 @@ POINT = Point.__struct_fields__
 
 
 def networks(table: Table, selection: Selection = EVERYTHING, at_least: int = 1) -> Table:
-    """(app, function, asn, n) of each function on each network with so many observations on the direct path."""
+    """(app, function, asn, target, n) of each function on each network, and of each site where observations name one,
+    with so many observations on the direct path."""
     counted = (
         selected(table, selection)
         .filter(_.path == "direct", _.asn.notnull())
-        .group_by(["app", "function", "asn"])
+        .group_by(["app", "function", "asn", "target"])
         .aggregate(n=_.count())
     )
-    return counted.filter(counted.n >= at_least).order_by(["app", "function", "asn"])
+    return counted.filter(counted.n >= at_least).order_by(["app", "function", "asn", "target"])
 
 
 def copied(table: Table) -> Table:

@@ -77,7 +77,7 @@ class Reading:
         return [(row["asn"], row["person"], row["worked"]) for row in rows]
 
     def networks(self, selection: Selection = EVERYTHING, at_least: int = 1) -> list[tuple[str, str, int, int]]:
-        """(app, function, asn, n) of what `series` can be asked for."""
+        """(app, function, asn, n) of what `series` can be asked for; once for each site where observations name one."""
         rows = _rows(queries.networks(self.table, selection, at_least))
         return [(row["app"], row["function"], row["asn"], row["n"]) for row in rows]
 

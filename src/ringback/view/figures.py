@@ -290,7 +290,7 @@ class Figures:
 
 def _numbered(found: Iterable[Event]) -> Iterator[tuple[int, Event]]:
     """Each with its number on its network, from 0."""
-    for _, own in groupby(found, key=lambda event: event.key):
+    for _, own in groupby(found, key=lambda event: (event.key.app, event.key.function, event.key.asn)):
         yield from enumerate(own)
 
 
