@@ -1,6 +1,7 @@
 """What is kept of a report: no address, no free text, no name but the day's; and where it came from, by database."""
 
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ from netaddr import IPSet
 from ringback.collect.origin import UNKNOWN, Origin, databases, nowhere
 from ringback.collect.scrub import content_key, observed, scrubbed
 from ringback.errors import BadInput
-from ringback.record import Report
+from ringback.record import Cost, Report
 from tests.collect.reports import ADDRESS, NOW, encoded, report, with_raw
 from tests.words.situations import NORMAL, measured, working
 
@@ -35,7 +36,7 @@ def test_a_participants_own_word_goes_before_the_address() -> None:
     for now in (NOW, NOW + timedelta(days=3)):
         [one] = observed(scrubbed(told, now, MOSCOW))
         assert (one.asn, one.region) == (64511, "RU-SPE")
-    [odd] = observed(scrubbed(voice(asn=-5, region="Red Square 1"), NOW, MOSCOW))
+    [odd] = observed(scrubbed(voice(asn=None, region="Red Square 1"), NOW, MOSCOW))
     assert (odd.asn, odd.region) == (64500, "RU-MOW")
 
 
@@ -80,7 +81,17 @@ def test_a_word_that_is_none_in_a_raw_outcome_is_refused() -> None:
         (voice(app="a\u202eb"), r"measurements\[0\].app"),
         (voice(function="telepathy"), r"measurements\[0\]"),
         (voice(started_at="2031-01-01T00:00:00Z"), r"measurements\[0\].started_at"),
-        (voice(verdict=msgspec.structs.replace(working("voice"), hop=10**40)), r"measurements\[0\]"),
+        (voice(verdict=msgspec.structs.replace(working("voice"), hop=10**400)), r"measurements\[0\].verdict.hop: "),
+        (voice(verdict=msgspec.structs.replace(working("voice"), e_value=1e308)), r"measurements\[0\].verdict.e_value"),
+        (
+            voice(verdict=msgspec.structs.replace(working("voice"), e_working=inf)),
+            r"measurements\[0\].verdict.e_working",
+        ),
+        (voice(verdict=msgspec.structs.replace(working("voice"), loss=1.5)), r"measurements\[0\].verdict.loss"),
+        (voice(asn=-5), r"measurements\[0\].asn: is no number from 1 to 4294967295"),
+        (voice(asn=0), r"measurements\[0\].asn"),
+        (voice(asn=2**32), r"measurements\[0\].asn"),
+        (voice(cost=Cost(-1.0, 5)), r"measurements\[0\].cost.seconds"),
     ],
 )
 def test_a_refusal_says_where(changed: Report, where: str) -> None:

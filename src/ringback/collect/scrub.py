@@ -22,6 +22,22 @@ SCHEMA = "ringback/report/1"
 FRESH = timedelta(minutes=15)  # within which a report comes from the network that it is about
 AHEAD = timedelta(days=1)  # by which a participant's clock may be wrong
 HERE = "here"
+LAST_ASN = 2**32 - 1  # RFC 6793
+BOUNDS: dict[str, tuple[float, float]] = {
+    "after_packets": (0, 1e9),
+    "after_bytes": (0, 1e12),
+    "rate_kbps": (0, 1e9),
+    "loss": (0, 1),
+    "delay_ms": (0, 1e9),
+    "hop": (1, 255),  # a TTL
+    "hop_asn": (1, LAST_ASN),
+    "mos": (1, 5),  # ITU-T P.800
+    "control_mos": (1, 5),
+    "e_value": (0, 1e100),
+    "threshold": (0, 1e100),
+    "e_working": (0, 1e100),
+}
+"""What a verdict's numbers can be. No session collects evidence beyond 10^100: who says so made it up."""
 _HEX = frozenset("0123456789abcdef")
 
 _encode = msgspec.json.Encoder().encode
@@ -90,7 +106,21 @@ def _hour(time: datetime) -> str:
     return time.strftime("%Y-%m-%dT%H:00:00Z")
 
 
+def _within(one: Measurement, where: str) -> None:
+    """Raises BadInput, naming the field, for a number that can't be."""
+    given: dict[str, tuple[float | None, tuple[float, float]]] = {
+        "asn": (one.asn, (1, LAST_ASN)),
+        "cost.seconds": (one.cost.seconds, (0, 1e7)),
+        "cost.bytes": (one.cost.bytes, (0, 1e12)),
+    }
+    given |= {f"verdict.{name}": (getattr(one.verdict, name), bounds) for name, bounds in BOUNDS.items()}
+    for name, (value, (low, high)) in given.items():
+        if value is not None and not low <= value <= high:
+            raise BadInput(f"is no number from {low} to {high}", f"{where}.{name}")
+
+
 def _measurement(one: Measurement, key: str, number: int, now: datetime, origin: Origin) -> Measurement:
+    _within(one, f"measurements[{number}]")
     asn, region = scrubbing.asn(one.asn), scrubbing.region(one.region)
     app = scrubbing.token(one.app, 40)
     if app is None:
