@@ -7,7 +7,9 @@ import pytest
 
 from ringback.cli import main
 from ringback.cli.exits import Exit
+from ringback.store import Lake
 from tests.evidence import march
+from tests.store.observations import seen
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -71,3 +73,29 @@ def test_march_2021_from_the_files_to_shares_and_the_network_that_changes(
     goodput = next(row["throttled_kbps"] for row in lines(capsys) if row["country"] == "RU")
     low, high = goodput["interval"]  # type: ignore[index]
     assert low <= 109 <= high < low + 5  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("probes", "enough"), [(1, False), (2, False), (3, True)])
+def test_few_sources_have_an_interval_but_no_share_and_an_import_names_nobody(
+    probes: int, enough: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    several = [
+        seen(
+            n,
+            hours=n / 9,
+            source="ooni",
+            app="telegram",
+            function="text",
+            failed=1,
+            status="restricted",
+            cluster=f"c{n % probes}",
+        )
+        for n in range(9)
+    ]
+    Lake(tmp_path / "lake").append(several)
+    code = main(["prevalence", "--json", "--data", str(tmp_path)])
+    (row,) = lines(capsys)
+    assert code == (Exit.VERDICT if enough else Exit.INSUFFICIENT)
+    assert (row["enough"], row["sources"], row["participants"], row["n"]) == (enough, probes, None, 9)
+    assert (row["restricted"] is not None) is enough
+    assert row["interval"] is not None

@@ -105,3 +105,20 @@ def test_intervals_cover_93_to_97_percent(population: Population) -> None:
     assert covered >= 0.93
     # A share of exactly 0 or 1 is found whole: the interval is then that point, and covers more.
     assert covered <= (0.97 if population in CONTINUOUS else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "participants", "visits", "sources"),
+    [
+        (1, 0, 0, 1),  # one probe, however often it measured
+        (4, 0, 0, 4),
+        (6, 2, 6, 2),  # two people on three days
+        (9, 2, 6, 5),  # and three probes besides
+        (3, 5, 9, 3),  # of five people three had a decided verdict
+    ],
+)
+def test_sources_are_people_of_one_day_and_an_imports_clusters(
+    clusters: int, participants: int, visits: int, sources: int
+) -> None:
+    count = Count("x", ((1.0, 9.0),) * clusters, participants=participants, visits=visits)
+    assert (count.sources, count.enough) == (sources, sources >= 3)

@@ -121,6 +121,9 @@ def prevalence(
 ) -> Exit:
     """How much of each cell is restricted, with a 95 % interval. Cells without a decided verdict have none.
 
+    Fewer than three independent sources are too few to tell a share: then there is only the interval. Ends with 3 where
+    no cell has enough.
+
     Restricted is the share of sources (participants, probes, nets), each counting once however often it measured, with
     the verdicts' own errors taken out, and leaning on like cells; of tests is the plain share of restricted
     measurements, of this cell alone, its interval clustered by source. A cell of web tests is all the sites tested
@@ -140,7 +143,8 @@ def prevalence(
     data
         The data folder. Default: the user's.
     json
-        One cell a line on standard output: its keys, restricted, interval, n, participants, of_tests (share, interval),
+        One cell a line on standard output: its keys, restricted (null where not enough), interval, n, participants
+        (people of the busiest day; null for imports, which name nobody), enough, sources, of_tests (share, interval),
         throttled_kbps (median, interval, n; null without speed tests).
     lang
         Language of the words. Default: from the environment.
@@ -166,17 +170,22 @@ def prevalence(
             slow = list(zip(*speeds.get(tuple(named.values()), ()), strict=True))  # kbit/s, whose
             speed = quantile(slow[0], slow[1], 0.5) if slow else None
             goodput = {"median": speed.value, "interval": speed.interval, "n": speed.n} if speed else None
-            told = {"restricted": cell.restricted, "interval": cell.interval, "n": cell.n, "of_tests": tests}
-            told |= {"throttled_kbps": goodput}
-            records.write(named | told | {"participants": cell.participants, "insufficient": cell.insufficient})
+            restricted = cell.restricted if count.enough else None
+            told = {"restricted": restricted, "interval": cell.interval, "n": cell.n, "of_tests": tests}
+            told |= {"throttled_kbps": goodput, "enough": count.enough, "sources": count.sources}
+            people = cell.participants or None  # an import names nobody: unknown, and not 0
+            records.write(named | told | {"participants": people, "insufficient": cell.insufficient})
             where = " ".join("-" if value is None else str(value) for value in named.values())
             simple = _numbers(plain.value, plain.interval, phrases) if plain else ("-", "-")
-            row = (where, *_numbers(cell.restricted, cell.interval, phrases), *simple, str(cell.n))
+            share = _numbers(cell.restricted, cell.interval, phrases)
+            share = share if count.enough else ("-", share[1])
+            row = (where, *share, *simple, str(cell.n))
             kbps = _numbers(speed.value, speed.interval, phrases, 1) if speed else ("-", "-")
             rows.append((*row, *kbps) if speeds else row)
     names = ("cell", "restricted", "interval", "of_tests", "interval", "n")
     _print((*names, "throttled_kbps", "interval") if speeds else names, rows, json, phrases)
-    return Exit.VERDICT if any(cell.restricted is not None for cell in cells) else Exit.INSUFFICIENT
+    told_any = any(cell.restricted is not None and count.enough for cell, count in zip(cells, counted, strict=True))
+    return Exit.VERDICT if told_any else Exit.INSUFFICIENT
 
 
 def _numbers(

@@ -10,6 +10,8 @@ HOUR = 3600.0
 DAY = 24 * HOUR
 WEEK = 7 * DAY
 
+LEAST_SOURCES = 3  # fewer independent ones say nothing of a network's customers, whatever they met
+
 
 @dataclass(frozen=True, order=True)
 class Key:
@@ -75,6 +77,18 @@ class Count:
     @property
     def usable(self) -> float:
         return sum(usable for _, usable in self.clusters)
+
+    @property
+    def sources(self) -> int:
+        """How many are known to be independent: the people of the busiest day, as pseudonyms of other days may be the
+        same ones, and every cluster of an import."""
+        imported = max(len(self.clusters) - self.visits, 0)
+        return min(len(self.clusters), self.participants + imported)
+
+    @property
+    def enough(self) -> bool:
+        """May a share be told? With fewer sources it would be one tester's story."""
+        return self.sources >= LEAST_SOURCES
 
     @property
     def known(self) -> float:
