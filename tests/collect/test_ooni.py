@@ -355,3 +355,32 @@ def test_a_packing_that_ends_too_early_costs_what_follows(tmp_path: Path) -> Non
     tally, found = imported(tmp_path / "f")
     assert 0 < len(found) < 300
     assert tally.refused["damaged-packing"] == 1
+
+
+def test_a_packing_cut_within_its_header_is_counted_as_damage(tmp_path: Path) -> None:
+    whole = gzip.compress(line("telegram", telegram(0)))
+    for cut in (3, 5, 9):
+        (tmp_path / "f").write_bytes(whole[:cut])
+        tally, _ = imported(tmp_path / "f")
+        assert (tally.read, tally.refused) == (1, {"damaged-packing": 1})
+
+
+def test_a_byte_order_mark_costs_nothing(tmp_path: Path) -> None:
+    marked = b"\xef\xbb\xbf" + line("telegram", telegram(0))
+    for content in (marked, gzip.compress(marked)):
+        (tmp_path / "f").write_bytes(content)
+        tally, found = imported(tmp_path / "f")
+        assert (len(found), tally.refused) == (1, {})
+
+
+def test_a_time_to_come_is_refused_as_the_collector_does(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(line("telegram", telegram(0), measurement_start_time="2099-01-01 00:00:00"))
+    tally, found = imported(tmp_path / "f")
+    assert (found, tally.refused) == ([], {"no-time": 1})
+
+
+def test_one_value_on_many_lines_with_one_of_them_damaged_is_refused_once(tmp_path: Path) -> None:
+    spread = json.dumps(record("telegram", telegram(0)), indent=2).encode()
+    (tmp_path / "f").write_bytes(spread.replace(b'"test_name"', b"test_name", 1))
+    tally, found = imported(tmp_path / "f")
+    assert (found, tally.read, tally.refused) == ([], 1, {"not-json": 1})

@@ -4,6 +4,7 @@ Each format is a module that yields `Kept` or `Refused` for every record and nev
 """
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +15,8 @@ from ringback.collect.importing.ringback import from_report
 from ringback.errors import BadInput
 
 __all__ = ["KINDS", "REASONS", "Kept", "Read", "Refused", "Tally", "from_report", "read"]
+
+AHEAD = timedelta(days=1)  # by which a clock may be wrong
 
 
 def _ooni(stream: IO[bytes], file: Path) -> Iterator[Read]:
@@ -37,5 +40,8 @@ def read(kind: str, file: Path) -> Iterator[Read]:
     """Every record of a file, packed or not. Raises BadInput for another kind, or where the file can't be opened."""
     if kind not in KINDS:
         raise BadInput(f"nothing is known of {kind!r}; there are {', '.join(KINDS)}", "kind")
+    latest = datetime.now(UTC) + AHEAD
     with opened(file) as stream:
-        yield from KINDS[kind](stream, file)
+        for found in KINDS[kind](stream, file):
+            future = isinstance(found, Kept) and any(one.time > latest for one in found.observations)
+            yield Refused("no-time", str(file), found.records) if future else found

@@ -3,8 +3,9 @@
 import gzip
 import io
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,17 +19,21 @@ _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 @contextmanager
 def opened(file: Path) -> Iterator[IO[bytes]]:
-    """The unpacked bytes. Raises BadInput where the file can't be read."""
+    """The unpacked bytes, without a byte order mark. Raises BadInput where the file can't be read."""
     try:
         raw = file.open("rb")
         start = raw.peek(4)[:4]
     except OSError as error:
         raise BadInput(f"can't be read: {error.strerror}", str(file)) from error
     with raw:
-        yield _unpacked(raw, start, file)
+        unpacked = _unpacked(raw, start, file)
+        with suppress(*DAMAGE):  # who reads on meets it again
+            if unpacked.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
+                unpacked.read(len(BOM_UTF8))
+        yield unpacked
 
 
-def _unpacked(raw: IO[bytes], start: bytes, file: Path) -> IO[bytes]:
+def _unpacked(raw: io.BufferedReader, start: bytes, file: Path) -> io.BufferedReader:
     if start.startswith(_GZIP):
         return io.BufferedReader(_Raw(gzip.GzipFile(fileobj=raw).read1), 1 << 20)
     if start == _ZSTD:
@@ -41,17 +46,25 @@ def _unpacked(raw: IO[bytes], start: bytes, file: Path) -> IO[bytes]:
 
 
 class _Raw(io.RawIOBase):
-    """An unpacker's `read` as a stream that gives what there is, a piece at a time: damage costs only what follows."""
+    """An unpacker's `read` as a stream that gives what there is, a piece at a time: damage costs only what follows. It
+    is met again by whoever reads again: after it, gzip would call what it can't read the file's end."""
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read
+        self._damage: Exception | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
-        got = self._read(min(len(view), PIECE))
+        if self._damage is not None:
+            raise self._damage
+        try:
+            got = self._read(min(len(view), PIECE))
+        except DAMAGE as error:
+            self._damage = error
+            raise
         view[: len(got)] = got
         return len(got)
 

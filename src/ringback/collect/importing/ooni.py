@@ -70,7 +70,8 @@ def _complete(line: bytes) -> bool:
 
 
 def _spread(first: bytes, rest: Iterator[tuple[int, bytes | str]], file: Path) -> Iterator[Read]:
-    """A file of one value on many lines; where that is none, each line for itself."""
+    """A file of one value on many lines; where that is none, each line for itself. After a bracket alone on its line
+    what is no record is a piece of that value, which is refused once."""
     pieces, size = [(1, first)], len(first)
     for number, line in rest:
         if isinstance(line, str):
@@ -86,8 +87,11 @@ def _spread(first: bytes, rest: Iterator[tuple[int, bytes | str]], file: Path) -
     ):
         yield from _listed(whole, f"{file}:1") if whole.startswith(b"[") else [found]
         return
+    alone = first in (b"{", b"[")
     for number, piece in pieces:
-        yield measurement(piece, f"{file}:{number}")
+        found = measurement(piece, f"{file}:{number}")
+        if number == 1 or not (alone and isinstance(found, Refused)):
+            yield found
     for number, line in rest:
         yield Refused(line, f"{file}:{number}") if isinstance(line, str) else measurement(line, f"{file}:{number}")
 
