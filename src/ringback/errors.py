@@ -25,6 +25,10 @@ class BadInput(RingbackError):
         return _one_line(f"{self.where}: {self.what}" if self.where else self.what)
 
 
+class Damaged(BadInput):
+    """What Ringback keeps itself is missing or broken: a fault, whatever was asked. `where` is the file."""
+
+
 class Unavailable(RingbackError):
     """This machine or installation lacks something.
 

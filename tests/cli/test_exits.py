@@ -4,7 +4,7 @@ import pytest
 
 from ringback import cli
 from ringback.cli.exits import Exit, foremost, of_measurements
-from ringback.errors import BadInput, Unavailable
+from ringback.errors import BadInput, Damaged, Unavailable
 from ringback.record import Verdict
 from tests.words.situations import ALONE, CUT, measured, session
 
@@ -53,6 +53,7 @@ class _Raising:
     ("error", "code", "says"),
     [
         (BadInput("no such key", "a.toml:3"), 2, "ringback: a.toml:3: no such key\n"),
+        (Damaged("is missing", "/store/part"), 1, "ringback: /store/part: is missing\n"),
         (Unavailable("no pyroute2", "install it"), 1, "ringback: no pyroute2 (install it)\n"),
         (ZeroDivisionError("division\nby zero"), 1, "ringback: ZeroDivisionError: division by zero\n"),
         (KeyboardInterrupt(), 130, ""),

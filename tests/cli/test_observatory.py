@@ -118,6 +118,28 @@ def test_damage_is_found_and_mended_as_the_words_say(
     assert main(["store", "check", *data]) == 0
 
 
+@pytest.mark.parametrize("how", ["missing", "cut", "other", "list"])
+@pytest.mark.parametrize("command", [["events"], ["claims"], ["prevalence"], ["export", "ndjson"], ["import"]])
+def test_a_damaged_store_is_a_fault_told_with_its_file_and_what_to_do(
+    command: list[str], how: str, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["--data", str(tmp_path / "d")]
+    assert main(["import", "ooni", str(file), *data]) == 0
+    (part,) = (tmp_path / "d" / "lake" / "observations").rglob("*.parquet")
+    if how == "list":
+        part = tmp_path / "d" / "lake" / "manifest.json"
+    if how == "missing":
+        part.unlink()
+    else:
+        part.write_bytes(part.read_bytes()[:-9] if how == "cut" else b"damaged")
+    capsys.readouterr()
+    assert main([*(["import", "ooni", str(file)] if command == ["import"] else command), *data]) == 1
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert str(part) in told
+    assert "`ringback store " in told
+    assert not [word for word in ("DuckDB", "duckdb", "Error:", "parquet file", "LINE 1", "magic") if word in told]
+
+
 def test_the_store_is_open_to_its_owner_alone(file: Path, tmp_path: Path) -> None:
     assert main(["import", "ooni", str(file), "--data", str(tmp_path / "d")]) == 0
     assert stat.S_IMODE((tmp_path / "d").stat().st_mode) == 0o700

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from ringback.cli.exits import Exit
-from ringback.errors import BadInput, RingbackError
+from ringback.errors import BadInput, Damaged, RingbackError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell would say it
 
@@ -25,7 +25,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
         if isinstance(cause, BrokenPipeError):  # the reader of our output went away; nothing more can be said there
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return Exit.FAULT
-        return _fault(cause, Exit.USAGE if isinstance(cause, (CycloptsError, BadInput)) else Exit.FAULT)
+        usage = isinstance(cause, (CycloptsError, BadInput)) and not isinstance(cause, Damaged)
+        return _fault(cause, Exit.USAGE if usage else Exit.FAULT)
     return int(done) if isinstance(done, int) else Exit.VERDICT
 
 

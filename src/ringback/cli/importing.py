@@ -8,7 +8,7 @@ from ringback.cli import speech
 from ringback.cli.exits import Exit
 from ringback.cli.folders import lake_folder, make_private
 from ringback.cli.needs import observatory
-from ringback.errors import BadInput
+from ringback.errors import BadInput, Damaged
 from ringback.words import Language, Phrases, load
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def import_files(
     for file in files:
         try:
             intake(lake, kind, file, tally)
+        except Damaged:  # the store is, not the file
+            raise
         except BadInput as error:
             print(phrases.say("import.file", file=file, why=error.what), file=sys.stderr)
     with speech.Records(json, None) as records:

@@ -1,5 +1,6 @@
 """The engine on one machine: DuckDB, behind ibis."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +10,10 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from ringback.errors import BadInput
+from ringback.errors import Damaged
 from ringback.store import schema
+
+_NAMED = re.compile(r"""["'](/[^"']*\.parquet)["']""")
 
 
 def started() -> Any:
@@ -37,15 +40,17 @@ def rows_of(parts: Sequence[Path], engine: Any = None) -> Any:
 
 
 def answered(expression: Any) -> pa.Table:
-    """The answer as an Arrow table. Raises BadInput where a part is missing or damaged."""
+    """The answer as an Arrow table. Raises Damaged where a part is missing or damaged."""
     try:
         return expression.to_pyarrow()
     except duckdb.Error as error:
         raise _damage(error) from error
 
 
-def _damage(error: Exception) -> BadInput:
-    return BadInput(f"a part is missing or damaged ({error}); `ringback store check` says what to do", "store")
+def _damage(error: Exception) -> Damaged:
+    """Of what the engine says only the file: the rest is about its own reading."""
+    named = _NAMED.search(str(error))
+    return Damaged("is missing or damaged; `ringback store check` says what to do", named[1] if named else "the store")
 
 
 def _read(engine: Any, files: Sequence[Path], name: str) -> Any:

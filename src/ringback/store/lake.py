@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ringback.collect.importing.files import DAMAGE
-from ringback.errors import BadInput
+from ringback.errors import BadInput, Damaged
 from ringback.record import Observation
 from ringback.store import leftovers, schema
 from ringback.store import manifest as listing
@@ -243,7 +243,8 @@ class Lake:
                 schema.version(part.schema_arrow, path)
                 return part.read(columns)
         except (OSError, pa.ArrowException) as error:
-            raise BadInput(f"is missing or damaged ({error}); `ringback store check` says what to do", path) from error
+            where = str(self.folder / path)
+            raise Damaged("is missing or damaged; `ringback store check` says what to do", where) from error
 
     def _write(self, manifest: Manifest, day: str, rows: pa.Table, derived: bool) -> None:
         packed = io.BytesIO()

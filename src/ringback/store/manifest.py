@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from ringback.errors import BadInput, Unavailable
+from ringback.errors import BadInput, Damaged, Unavailable
 
 SCHEMA = "ringback/lake/1"
 NAME = "manifest.json"
@@ -49,7 +49,7 @@ class Manifest(msgspec.Struct):
     retired: dict[str, float] = {}
 
 
-class Lost(BadInput):
+class Lost(Damaged):
     """The list is damaged, or missing though there are parts. `Lake.rebuild` makes it again."""
 
 
@@ -73,7 +73,7 @@ def load(folder: Path) -> Manifest:
         schema = msgspec.json.decode(content, type=_Told).schema
         found = msgspec.json.decode(content, type=Manifest) if schema == SCHEMA else None
     except (ValueError, RecursionError) as error:
-        what = f"the list of the lake's files is damaged ({error}); `ringback store rebuild` makes it again"
+        what = "the list of the lake's files is damaged; `ringback store rebuild` makes it again"
         raise Lost(what, str(file)) from error
     if found is None:
         raise Newer(f"the lake is of schema {schema[:60]!r}, this program knows {SCHEMA!r}: update it", str(file))
