@@ -11,10 +11,11 @@ import pytest
 
 from ringback.cli import main
 from ringback.collect.importing import REASONS
-from ringback.store import checking, schema
+from ringback.store import Lake, checking, schema
 from ringback.words import LANGUAGES, Language, load
 from tests.collect.records import line, telegram
 from tests.collect.test_ringback import CLOSING, measurement
+from tests.store.observations import seen
 
 
 @pytest.fixture
@@ -138,6 +139,18 @@ def test_a_damaged_store_is_a_fault_told_with_its_file_and_what_to_do(
     assert str(part) in told
     assert "`ringback store " in told
     assert not [word for word in ("DuckDB", "duckdb", "Error:", "parquet file", "LINE 1", "magic") if word in told]
+
+
+def test_a_rebuild_names_what_was_received_and_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lake = Lake(tmp_path / "lake")
+    lake.append([seen(1), seen(2)])
+    (part,) = lake.parts()
+    part.unlink()
+    assert main(["store", "rebuild", "--data", str(tmp_path), "--lang", "en"]) == 1
+    told = capsys.readouterr().err
+    assert part.relative_to(lake.folder).as_posix() in told
+    assert "observations of 2025-08-13: 2." in told
+    assert main(["store", "check", "--data", str(tmp_path)]) == 1
 
 
 def test_the_store_is_open_to_its_owner_alone(file: Path, tmp_path: Path) -> None:

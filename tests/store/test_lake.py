@@ -209,6 +209,26 @@ def test_rebuilding_goes_on_without_a_collected_part_that_is_lost(lake: Lake) ->
     assert everything(lake) == [seen(2, hours=24)]
 
 
+@pytest.mark.parametrize("how", ["missing", "damaged"])
+def test_a_received_part_that_is_lost_stays_listed_until_a_backup_brings_it_back(lake: Lake, how: str) -> None:
+    lake.append([seen(1)])
+    lake.append([seen(2, hours=24)])
+    (file, _), (lost, _) = lake.parts(), lake.manifest().parts
+    whole = file.read_bytes()
+    damage(lake, lost, how)
+    for _ in range(2):  # and once more: what is lost is not forgotten by the next one
+        assert rebuild(lake) == 0
+        assert {path: part.rows for path, part in lake.manifest().lost.items()} == {lost: 1}
+        assert everything(lake) == [seen(2, hours=24)]
+        assert [(one.fault, one.path, one.remedy) for one in check(lake)] == [(how, lost, "restore")]
+    lake.compact()
+    assert (lake.folder / lost).exists() is (how == "damaged")
+    file.write_bytes(whole)
+    assert [(one.fault, one.path, one.remedy) for one in check(lake)] == [("unlisted", lost, "take")]
+    assert rebuild(lake) == 0
+    assert (everything(lake), check(lake), lake.manifest().lost) == ([seen(1), seen(2, hours=24)], [], {})
+
+
 def test_a_lost_raw_file_stops_a_rebuild_before_anything_changes_and_comes_back_by_importing(
     lake: Lake, tmp_path: Path
 ) -> None:

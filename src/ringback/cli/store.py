@@ -73,6 +73,9 @@ def compact(*, data: Path | None = None, lang: Language | None = None) -> Exit:
 def rebuild(*, data: Path | None = None, lang: Language | None = None) -> Exit:
     """Make everything again that was made from raw files, by the rules of this version.
 
+    Reports that a collector received have no raw files: parts of them that are missing or damaged can't be made again.
+    Each is named with its observations, stays listed until a backup brings it back, and the command ends with 1.
+
     Parameters
     ----------
     data
@@ -85,5 +88,9 @@ def rebuild(*, data: Path | None = None, lang: Language | None = None) -> Exit:
         from ringback.store import rebuild as make_again
 
     phrases = load(speech.language(lang))
-    print(phrases.say("store.rebuilt", n=phrases.number(make_again(Lake(lake_folder(data))))))
-    return Exit.VERDICT
+    lake = Lake(lake_folder(data))
+    print(phrases.say("store.rebuilt", n=phrases.number(make_again(lake))))
+    lost = lake.manifest().lost
+    for path, part in sorted(lost.items()):
+        print(phrases.say("store.lost", path=path, n=phrases.number(part.rows), day=part.day), file=sys.stderr)
+    return Exit.FAULT if lost else Exit.VERDICT

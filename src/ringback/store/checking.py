@@ -51,6 +51,9 @@ def check(lake: Lake) -> list[Problem]:
     for path, raw in manifest.raw.items():
         if fault := _fault(lake.folder / path, raw.sha256):
             problems.append(Problem(fault, path, "import", raw.name))
+    for path, part in manifest.lost.items():
+        fault = _fault(lake.folder / path, part.sha256)
+        problems.append(Problem(fault, path, "restore") if fault else Problem("unlisted", path, "take"))
     sound = manifest if not problems else _without(manifest, {one.path for one in problems})
     for path in leftovers.unlisted(lake.folder, manifest):
         problems.append(Problem("unlisted", path, _OF_UNLISTED[leftovers.kind(lake.folder, sound, path)]))

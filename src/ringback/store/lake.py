@@ -162,10 +162,10 @@ class Lake:
     def rebuild(self, read: Reader) -> int:
         """Makes everything derived anew from the raw files; how many observations that are. Nothing raw is touched.
 
-        What a collector added (`derived` false) is raw itself and stays, but for parts that are damaged: they are no
-        longer listed. A list that is lost is derived too: it is made from the files that are whole (see `leftovers`),
-        and what the lake lacked of them is taken in. Raises BadInput where a listed raw file is damaged, before
-        anything changed.
+        What a collector added (`derived` false) is raw itself and stays: there is no second form of it. Its parts that
+        are missing or damaged are read no more and stay in the list as `lost`, until a backup brings them back. A list
+        that is lost is derived too: it is made from the files that are whole (see `leftovers`), and what the lake
+        lacked of them is taken in. Raises BadInput where a listed raw file is damaged, before anything changed.
         """
         with listing.locked(self.folder):
             manifest = self._manifest_or_none() or Manifest()
@@ -176,11 +176,10 @@ class Lake:
                 if fault := _faulty(self.folder / path, raw.sha256):
                     raise BadInput(f"{fault}; import {raw.name} again", path)
             old = [path for path, part in manifest.parts.items() if part.derived]
-            manifest.parts = {
-                path: part
-                for path, part in manifest.parts.items()
-                if not part.derived and not _faulty(self.folder / path, part.sha256)
-            }
+            added = {path: part for path, part in manifest.parts.items() if not part.derived}
+            received = manifest.lost | added
+            manifest.lost = {path: part for path, part in received.items() if _faulty(self.folder / path, part.sha256)}
+            manifest.parts = {path: part for path, part in added.items() if path not in manifest.lost}
             made = 0
             for path, raw in sorted(manifest.raw.items()):
                 for batch in _batches(read(raw.kind, self.folder / path)):

@@ -30,7 +30,8 @@ def unlisted(folder: Path, manifest: Manifest) -> Iterator[str]:
     for room in ("observations", "raw"):
         for file in sorted((folder / room).rglob("*")):
             path = file.relative_to(folder).as_posix()
-            if not any(path in known for known in (manifest.parts, manifest.raw, manifest.retired)) and file.is_file():
+            lists = (manifest.parts, manifest.raw, manifest.retired, manifest.lost)
+            if not any(path in known for known in lists) and file.is_file():
                 yield path
 
 

@@ -40,13 +40,16 @@ class Raw(msgspec.Struct, frozen=True):
 
 class Manifest(msgspec.Struct):
     """parts, raw: by path relative to the lake. retired: parts that others took the place of, to when (seconds since
-    1970): who had read the list before may still read them. generation: goes up with every change."""
+    1970): who had read the list before may still read them. lost: parts that were missing or damaged when the lake was
+    rebuilt, and that nothing makes again; nobody reads them, and a backup brings them back. generation: goes up with
+    every change."""
 
     schema: str = SCHEMA
     generation: int = 0
     parts: dict[str, Part] = {}
     raw: dict[str, Raw] = {}
     retired: dict[str, float] = {}
+    lost: dict[str, Part] = {}
 
 
 class Lost(Damaged):
@@ -77,7 +80,7 @@ def load(folder: Path) -> Manifest:
         raise Lost(what, str(file)) from error
     if found is None:
         raise Newer(f"the lake is of schema {schema[:60]!r}, this program knows {SCHEMA!r}: update it", str(file))
-    for path in (*found.parts, *found.raw, *found.retired):
+    for path in (*found.parts, *found.raw, *found.retired, *found.lost):
         if path.startswith("/") or ".." in Path(path).parts:
             raise BadInput(f"lists a file outside the lake: {path[:120]!r}", str(file))
     return found
