@@ -76,7 +76,7 @@ def test_march_2021_from_the_files_to_shares_and_the_network_that_changes(
 
 
 @pytest.mark.parametrize(("probes", "enough"), [(1, False), (2, False), (3, True)])
-def test_few_sources_have_an_interval_but_no_share_and_an_import_names_nobody(
+def test_few_sources_are_said_to_be_too_few_and_an_import_names_nobody(
     probes: int, enough: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     several = [
@@ -93,9 +93,11 @@ def test_few_sources_have_an_interval_but_no_share_and_an_import_names_nobody(
         for n in range(9)
     ]
     Lake(tmp_path / "lake").append(several)
-    code = main(["prevalence", "--json", "--data", str(tmp_path)])
+    assert main(["prevalence", "--json", "--data", str(tmp_path)]) == Exit.VERDICT
     (row,) = lines(capsys)
-    assert code == (Exit.VERDICT if enough else Exit.INSUFFICIENT)
-    assert (row["enough"], row["sources"], row["participants"], row["n"]) == (enough, probes, None, 9)
-    assert (row["restricted"] is not None) is enough
+    assert (row["enough"], row["sources"], row["participants"], row["n"]) == (enough, probes, 0, 9)
+    assert row["restricted"] is not None
     assert row["interval"] is not None
+    assert main(["prevalence", "--data", str(tmp_path)]) == Exit.VERDICT
+    (told,) = [line.split() for line in capsys.readouterr().out.splitlines() if "telegram" in line]
+    assert (told[2] == "-") is not enough  # network, app, share

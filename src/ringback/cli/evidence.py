@@ -121,8 +121,8 @@ def prevalence(
 ) -> Exit:
     """How much of each cell is restricted, with a 95 % interval. Cells without a decided verdict have none.
 
-    Fewer than three independent sources are too few to tell a share: then there is only the interval. Ends with 3 where
-    no cell has enough.
+    Fewer than three independent sources are too few to speak for a network: the table then tells the interval alone,
+    and a record says `"enough": false`.
 
     Restricted is the share of sources (participants, probes, nets), each counting once however often it measured, with
     the verdicts' own errors taken out, and leaning on like cells; of tests is the plain share of restricted
@@ -143,8 +143,9 @@ def prevalence(
     data
         The data folder. Default: the user's.
     json
-        One cell a line on standard output: its keys, restricted (null where not enough), interval, n, participants
-        (people of the busiest day; null for imports, which name nobody), enough, sources, of_tests (share, interval),
+        One cell a line on standard output: its keys, restricted, interval, n, participants (people of the
+        busiest day; 0 of imports, which name nobody), enough, sources (people and imports' clusters), of_tests (share,
+        interval),
         throttled_kbps (median, interval, n; null without speed tests).
     lang
         Language of the words. Default: from the environment.
@@ -170,11 +171,9 @@ def prevalence(
             slow = list(zip(*speeds.get(tuple(named.values()), ()), strict=True))  # kbit/s, whose
             speed = quantile(slow[0], slow[1], 0.5) if slow else None
             goodput = {"median": speed.value, "interval": speed.interval, "n": speed.n} if speed else None
-            restricted = cell.restricted if count.enough else None
-            told = {"restricted": restricted, "interval": cell.interval, "n": cell.n, "of_tests": tests}
+            told = {"restricted": cell.restricted, "interval": cell.interval, "n": cell.n, "of_tests": tests}
             told |= {"throttled_kbps": goodput, "enough": count.enough, "sources": count.sources}
-            people = cell.participants or None  # an import names nobody: unknown, and not 0
-            records.write(named | told | {"participants": people, "insufficient": cell.insufficient})
+            records.write(named | told | {"participants": cell.participants, "insufficient": cell.insufficient})
             where = " ".join("-" if value is None else str(value) for value in named.values())
             simple = _numbers(plain.value, plain.interval, phrases) if plain else ("-", "-")
             share = _numbers(cell.restricted, cell.interval, phrases)
@@ -184,8 +183,7 @@ def prevalence(
             rows.append((*row, *kbps) if speeds else row)
     names = ("cell", "restricted", "interval", "of_tests", "interval", "n")
     _print((*names, "throttled_kbps", "interval") if speeds else names, rows, json, phrases)
-    told_any = any(cell.restricted is not None and count.enough for cell, count in zip(cells, counted, strict=True))
-    return Exit.VERDICT if told_any else Exit.INSUFFICIENT
+    return Exit.VERDICT if any(cell.restricted is not None for cell in cells) else Exit.INSUFFICIENT
 
 
 def _numbers(
