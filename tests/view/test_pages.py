@@ -301,3 +301,15 @@ def test_the_published_site_is_whole_without_a_server(pages: Pages, tmp_path: Pa
             target = urljoin(f"/{file.relative_to(tmp_path).as_posix()}", link).lstrip("/").partition("#")[0]
             path = tmp_path / target / "index.html" if target.endswith("/") or not target else tmp_path / target
             assert path.is_file(), (file, link)
+
+
+def test_a_damaged_store_is_the_observatorys_fault_and_no_file_of_it_is_named(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    lake.append([one_of()])
+    for part in (tmp_path / "lake" / "observations").rglob("*.parquet"):
+        part.write_bytes(b"PAR1 torn")
+    with shown_by(lake, tmp_path) as client:
+        for address in ("/en/", "/api/v1/overview"):
+            answer = client.get(address)
+            assert answer.status_code == 500
+            assert str(tmp_path) not in answer.text

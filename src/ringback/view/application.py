@@ -15,7 +15,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from ringback import __version__
-from ringback.errors import BadInput
+from ringback.errors import BadInput, Damaged
 from ringback.peer.http import problem
 from ringback.view import api
 from ringback.view.address import START, parsed
@@ -159,7 +159,7 @@ def router(pages: Pages) -> Router:
         "/",
         route_handlers=handlers(pages),
         after_request=guarded,
-        exception_handlers={HTTPException: refused, BadInput: bad, Exception: failed},
+        exception_handlers={HTTPException: refused, BadInput: bad, Damaged: failed, Exception: failed},
     )
 
 
