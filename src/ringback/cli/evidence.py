@@ -143,9 +143,8 @@ def prevalence(
     data
         The data folder. Default: the user's.
     json
-        One cell a line on standard output: its keys, restricted, interval, n, participants (people of the
-        busiest day; 0 of imports, which name nobody), enough, sources (people and imports' clusters), of_tests (share,
-        interval),
+        One cell a line on standard output: its keys, restricted, interval, n, participants (people of the busiest day;
+        0 of imports, which name nobody), enough, sources (people and imports' clusters), of_tests (share, interval),
         throttled_kbps (median, interval, n; null without speed tests).
     lang
         Language of the words. Default: from the environment.

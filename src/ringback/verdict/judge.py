@@ -31,10 +31,10 @@ from ringback.verdict.arrivals import UDP_HEADER, Factor, struck_by
 from ringback.verdict.evidence import CellEvidence, cell_evidence
 from ringback.verdict.finding import NUMBERS, RANK, Finding
 from ringback.verdict.quality import MIN_MOS, Codec, due
+from ringback.verdict.transfers import MSS
 
 NAMED = 20.0  # a factor of an accusing cell is named when its own e-value reaches this, or is the greatest
 TCP_HEADER = 32  # bytes in each segment's IP payload, with timestamps (RFC 7323)
-MSS = 1448
 SLACK_S = 0.3  # a call of ten seconds has its last packet a little before its end
 
 

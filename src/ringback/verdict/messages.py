@@ -15,10 +15,9 @@ from ringback.record import StreamOutcome
 from ringback.verdict import shares, transfers
 from ringback.verdict.arrivals import Floats
 from ringback.verdict.finding import Finding, joined
+from ringback.verdict.transfers import IP_HEADERS, MSS
 from ringback.verdict.turns import WAYS, Clocks, Turn, Way, clocks, turns
 
-MSS = 1448
-IP_HEADERS = 52  # bytes a segment: IPv4 and TCP with timestamps (RFC 7323)
 BURST = 10 * MSS  # bytes of a turn that leave at once (RFC 6928)
 MIN_SHIFT = 0.02  # s
 CLOCKS_S = 0.002  # s; by which the median of a few turns may be off for jitter's sake

@@ -15,7 +15,7 @@ from ringback.verdict import transfers
 from ringback.verdict.bet import COARSE, DRAWS, Bet, filled, struck
 from ringback.verdict.permutation import Lot
 from ringback.verdict.scores import TIME_RATIO, finish_times, score_matrix, slowness, undone_share
-from ringback.verdict.transfers import Transfer
+from ringback.verdict.transfers import MSS, Transfer
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -30,7 +30,6 @@ MEDIA_POLICE_KBPS, MEDIA_POLICE_BURST = 1_500.0, 40_000  # 1,000 kbit/s and 32 k
 LEAD_SCALE, TEXT_LEAD_SCALE = 48_000.0, 1_000.0  # bytes ahead of a policer's burst that count as wholly unharmed
 MEDIA_POLICE_SHARE = 0.75  # of the references' own goodput, where that is slower: half of the link counts
 INITIAL_RTO_S, MIN_RTO_S = 1.0, 0.2  # RFC 6298; the smaller one is what common stacks use
-SEGMENT = 1448  # bytes of TCP payload in 1500 B packets with timestamps
 SHORT_TRIP_S = 0.010  # a path so short that loss is felt by its timeouts, and our own ends are as slow as it
 FAR_FASTER = 0.5  # of the time that loss takes over SHORT_TRIP_S: below the least timeout, and none was met
 MATHIS = 1.22  # Mathis et al. 1997: rate = 1.22 MSS / (RTT sqrt(p)); timeouts make real ones slower
@@ -89,7 +88,7 @@ def _slower(times: Floats, reference: Flags, least: Floats) -> Bet:
 
 
 def _wire_bytes(payload: int) -> float:
-    return payload + 40.0 * (1 + payload // SEGMENT)
+    return payload + 40.0 * (1 + payload // MSS)
 
 
 def _needed(payload: int, kbps: float, burst: int) -> float:
@@ -100,7 +99,7 @@ def _needed(payload: int, kbps: float, burst: int) -> float:
 def _ahead(arrivals: Sequence[tuple[float, int]], kbps: float) -> float:
     """By how many bytes arrivals (seconds, bytes in all) were ever ahead of `kbps`: at most the burst behind a policer,
     whatever was lost later, for what the application is given is never ahead of what passed. 0 where nothing came."""
-    return max((n * (1 + 40 / SEGMENT) - at * kbps * 125 for at, n in arrivals), default=0.0)
+    return max((n * (1 + 40 / MSS) - at * kbps * 125 for at, n in arrivals), default=0.0)
 
 
 def _early(lead: Floats, reference: Flags, burst: int, scale: float) -> Bet:
@@ -236,7 +235,7 @@ def _media_loss(s: Streams, lot: Lot, way: str) -> Bets:
     trips = [one.trip for one, ref in zip(ones, reference, strict=True) if ref and one.trip > 0]
     if not trips:
         return _nothing(s)
-    bytes_a_trip = MATHIS * SEGMENT / np.sqrt(MEDIA_LOSS)
+    bytes_a_trip = MATHIS * MSS / np.sqrt(MEDIA_LOSS)
     short = SHORT_TRIP_S * np.array([one.size for one in ones]) / bytes_a_trip
     trip = max(min(trips), SHORT_TRIP_S) if bool(np.all(times < FAR_FASTER * short)) else min(trips)
     allowed = bytes_a_trip / trip  # bytes a second

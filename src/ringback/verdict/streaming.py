@@ -12,9 +12,8 @@ from ringback.record import Mechanism, StreamOutcome
 from ringback.verdict import envelope, messages, transfers
 from ringback.verdict.arrivals import Floats
 from ringback.verdict.finding import Finding, Side
+from ringback.verdict.transfers import IP_HEADERS, MSS
 
-MSS = 1448.0
-IP_HEADERS = 52.0  # bytes a segment: IPv4 and TCP with timestamps (RFC 7323)
 TCP_HEADER = 32.0
 SILENCE = 2.0  # s without a byte before the end that make a stall for good
 WINDOW = 2.0  # s over which the greatest rate is read

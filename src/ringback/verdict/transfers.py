@@ -16,6 +16,8 @@ from ringback.record import StreamOutcome
 
 Floats = NDArray[np.float64]
 
+MSS = 1448  # payload of a segment in packets of 1,500 bytes: IPv4 and TCP with timestamps (RFC 7323) are the rest
+IP_HEADERS = 52
 LEAST = 32_000  # bytes that make an end's last turn a transfer; less is a message
 
 

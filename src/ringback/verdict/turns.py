@@ -42,16 +42,16 @@ class Clocks:
 
 def clocks(spared: Sequence[StreamOutcome]) -> Clocks | None:
     """From exchanges that nothing was done to; None where none of them came to an answer."""
-    known = [(s.up_first, s.connected, s.arrivals[0][0]) for s in spared if _timed(s)]
+    known = [
+        (s.up_first, s.connected, s.arrivals[0][0])
+        for s in spared
+        if s.up_first is not None and s.connected is not None and s.arrivals
+    ]
     if not known:
         return None
-    out = min(first - connected for first, connected, _ in known)  # type: ignore[operator]
-    back = min(answer - first for first, _, answer in known)  # type: ignore[operator]
+    out = min(first - connected for first, connected, _ in known)
+    back = min(answer - first for first, _, answer in known)
     return Clocks((out - back) / 2, (out + back) / 2)
-
-
-def _timed(s: StreamOutcome) -> bool:
-    return s.up_first is not None and s.connected is not None and bool(s.arrivals)
 
 
 def turns(stream: StreamOutcome, by: Clocks) -> list[Turn]:
