@@ -166,7 +166,14 @@ def quiet(app: str, function: str) -> Settings:
     return msgspec.structs.replace(quick(app, function), mode="quiet")
 
 
-MODES: Mapping[str, Callable[[str, str], Settings]] = {"quick": quick, "quiet": quiet}
+def default(app: str, _: str) -> Settings:
+    """The session that nobody asked to be shorter: everything of one app, calls both ways."""
+    return msgspec.structs.replace(
+        quick(app, "voice"), mode="default", functions=("text", "media", "voice"), directions=("outgoing", "incoming")
+    )
+
+
+MODES: Mapping[str, Callable[[str, str], Settings]] = {"quick": quick, "quiet": quiet, "default": default}
 
 
 def e_values(result: Result) -> list[tuple[CellTrial, float]]:
