@@ -18,7 +18,7 @@ demo:             ## a lab country, its observatory and its pages; DEMO_ARGS=--o
 
 test: check       ## every check that continuous integration runs; one room: PYTEST_ARGS=tests/wire; in one process: WORKERS=0
 	@scripts/debian-packages
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: setup      ## lint, format, types, direction of imports
 	@$(BIN)/ruff check .

@@ -62,6 +62,17 @@ LACKS: dict[str, Callable[[], str | None]] = {
 
 # What shares a costly fixture, or measures in real time, keeps to one process of several (pytest-xdist's groups).
 TOGETHER = {"namespaces": "kernels", "coturn": "kernels", "vpn": "kernels", "ndpi": "kernels", "chromium": "pages"}
+# The groups that take longest begin first, so that none is left to one process while the other has nothing to do.
+LONGEST = (
+    "pages",
+    "kernels",
+    "tests/collect/test_kill.py",
+    "tests/proof/test_neutral.py",
+    "tests/verdict/test_mechanism.py",
+    "tests/proof/test_mutants.py",
+    "tests/trial/test_locate.py",
+    "tests/docs/test_tutorial.py",
+)
 
 
 def _group(item: pytest.Item) -> str:
@@ -70,10 +81,16 @@ def _group(item: pytest.Item) -> str:
     return marked or ("pages" if room == "view" else item.nodeid.partition("::")[0])
 
 
+def _rank(item: pytest.Item) -> int:
+    group = _group(item)
+    return LONGEST.index(group) if group in LONGEST else len(LONGEST)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=_rank)
     used = {marker.name for item in items for marker in item.iter_markers()}
     reasons = {name: reason for name, lacks in LACKS.items() if name in used and (reason := lacks())}
     for item in items:
