@@ -29,8 +29,6 @@ class Clock:
     def run(self, until: float) -> None:
         """Do what is due up to and including `until`, or until something sets `stopped`."""
         heap = self.heap
-        while heap and not self.stopped:
-            if heap[0][0] > until:
-                break
+        while heap and heap[0][0] <= until and not self.stopped:
             self.now, _, call, what = heappop(heap)
             call(what)

@@ -71,6 +71,7 @@ class OneWay:
         "_cross_gap",
         "_cross_next",
         "_cross_until",
+        "_drawn",
         "_into_bad",
         "_jitter",
         "_last",
@@ -79,7 +80,6 @@ class OneWay:
         "_rng",
         "_run",
         "_seconds_per_byte",
-        "admitted",
         "dropped",
         "lost",
     )
@@ -87,9 +87,9 @@ class OneWay:
     def __init__(self, parameters: LinkParameters, kbps: float, rng: np.random.Generator) -> None:
         p = parameters
         self.lost = 0
-        """Packets lost by chance; `dropped`: by the full queue; `admitted`: all that came."""
+        """Packets lost by chance; `dropped`: by the full queue."""
         self.dropped = 0
-        self.admitted = 0
+        self._drawn = 0
         self._rng = rng
         self._access = p.access_ms / 1e3
         self._jitter = p.jitter_ms / 1e3
@@ -110,9 +110,13 @@ class OneWay:
         self._cross_next = rng.exponential(CROSS_PERIOD_S) if p.cross_kbps else inf
         self._cross_until = self._cross_next + rng.exponential(CROSS_PERIOD_S) if p.cross_kbps else inf
 
+    @property
+    def admitted(self) -> int:
+        """All packets that came."""
+        return self._drawn - len(self._block) + self.dropped
+
     def admit(self, now: float, size: int) -> float:
         """When a packet of `size` bytes that meets the link at `now` leaves it; `LOST` where it does not."""
-        self.admitted += 1
         if self._cross_next <= now:
             self._compete(now)
         busy = self._busy
@@ -122,9 +126,7 @@ class OneWay:
             self.dropped += 1
             return LOST
         self._busy = busy = busy + size * self._seconds_per_byte
-        if not self._block:
-            self._fill()
-        delay = self._block.pop()
+        delay = (self._block or self._fill()).pop()
         if delay < 0.0:
             self.lost += 1
             return LOST
@@ -153,7 +155,7 @@ class OneWay:
         leave = self._out_of_bad if self._bad else self._into_bad
         self._run = int(min(self._rng.geometric(leave), 1 << 40)) if leave > 0 else 1 << 40
 
-    def _fill(self) -> None:
+    def _fill(self) -> list[float]:
         """Draw the delays of the next packets, `LOST` for those that get lost; kept backwards, for `pop`."""
         delays = np.full(BLOCK, self._access)
         if self._jitter:
@@ -168,7 +170,9 @@ class OneWay:
             if not self._run:
                 self._bad = not self._bad
                 self._start_run()
+        self._drawn += BLOCK
         self._block = delays[::-1].tolist()
+        return self._block
 
     def _swings(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Standard normal, cut at `JITTER_REACH` and where the delay would be negative, by drawing again."""

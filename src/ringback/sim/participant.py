@@ -46,6 +46,7 @@ class Participant:
         transcript: list[tuple[float, str, Command | Event]] | None,
     ) -> None:
         self._net = net
+        self._address = net.participant
         self._clock = clock
         self._exits = exits
         self._rng = rng
@@ -86,9 +87,8 @@ class Participant:
             return  # closed since
         data = command.data
         ttl = socket.ttl if command.ttl is None else command.ttl
-        net = self._net
         socket.away(
-            Packet(UDP, net.participant, socket.port, socket.host, socket.remote_port, data, HEADERS + len(data), ttl)
+            Packet(UDP, self._address, socket.port, socket.host, socket.remote_port, data, HEADERS + len(data), ttl)
         )
         self._tell(Sent(command.flow, command.index, self._clock.now))
 

@@ -28,6 +28,8 @@ from ringback.trial.seam import (
 
 DatagramFlow = tuple[int, str, int]
 """(local port, remote address, remote port)."""
+CLOSED = "closed"
+"""What stands for the name of a flow on which nothing is heard any more."""
 
 
 class Peer:
@@ -53,13 +55,13 @@ class Peer:
         self._away = away
         self._ports = rng.permutation(np.arange(*PORTS)).tolist()
         self._own: dict[Flow, DatagramFlow] = {}
-        self._names: dict[DatagramFlow, Flow] = {}
-        self._closed: set[DatagramFlow] = set()
+        self._names: dict[DatagramFlow, Flow] = {}  # of those that have another name, and CLOSED
         self._streams: dict[Flow, EndStream] = {}
         self._accepted = 0
         self._tcp = Stack(net.peer, clock, rng, self._accept)
         table: dict[type, Callable[..., None]] = {Open: self._open, Write: self._write, Close: self._close}
         self._side = Side("far", far, clock, self._send, table, transcript)
+        self._tell = self._side.tell
 
     def start(self) -> None:
         self._side.start()
@@ -72,19 +74,19 @@ class Peer:
             self._own[command.flow] = flow
             self._names[flow] = command.flow
         else:
-            stream = EndStream(command.flow, self._side.tell, self._clock)
+            stream = EndStream(command.flow, self._tell, self._clock)
             self._streams[command.flow] = stream
             stream.connection = self._tcp.connect(port, command.host, command.port, stream, self._away, ttl)
 
     def _send(self, command: Send) -> None:
         flow = command.flow if type(command.flow) is tuple else self._own.get(command.flow)
-        if flow is None or flow in self._closed:
+        if flow is None or self._names.get(flow) is CLOSED:
             return
         port, remote, remote_port = flow
         data = command.data
         ttl = DEFAULT_TTL if command.ttl is None else command.ttl
         self._away(Packet(UDP, self._address, port, remote, remote_port, data, HEADERS + len(data), ttl))
-        self._side.tell(Sent(command.flow, command.index, self._clock.now))
+        self._tell(Sent(command.flow, command.index, self._clock.now))
 
     def _write(self, command: Write) -> None:
         if (stream := self._streams.get(command.flow)) is not None:
@@ -94,23 +96,24 @@ class Peer:
         if (stream := self._streams.pop(command.flow, None)) is not None:
             stream.close(command.reset)
         elif (own := self._own.pop(command.flow, None)) is not None:
-            self._closed.add(own)
+            self._names[own] = CLOSED
         elif type(command.flow) is tuple:
-            self._closed.add(command.flow)
+            self._names[command.flow] = CLOSED
 
     def _accept(self, packet: Packet) -> Owner:
         if packet.dport == self._control_port:
             return AskServer(self._end, packet.src, self._clock, self._side.plan)
         self._accepted -= 1
-        stream = EndStream(self._accepted, self._side.tell, self._clock, packet.dport, packet.src)
+        stream = EndStream(self._accepted, self._tell, self._clock, packet.dport, packet.src)
         self._streams[self._accepted] = stream
         return stream
 
     def arrive(self, packet: Packet) -> None:
         if packet.proto == UDP:
             flow = (packet.dport, packet.src, packet.sport)
-            if flow not in self._closed:
-                self._side.tell(Received(self._names.get(flow, flow), packet.payload, self._clock.now))
+            name = self._names.get(flow, flow)
+            if name is not CLOSED:
+                self._tell(Received(name, packet.payload, self._clock.now))
         elif packet.proto == TCP:
             self._tcp.arrive(packet, self._away)
         elif packet.proto == ICMP and packet.quoted is not None:
@@ -119,6 +122,6 @@ class Peer:
                 self._tcp.refuse(packet)
             else:
                 flow = (cause.sport, cause.dst, cause.dport)
-                if flow not in self._closed:
-                    name = self._names.get(flow, flow)
-                    self._side.tell(Refused(name, self._clock.now, packet.sport, packet.dport, packet.src))
+                name = self._names.get(flow, flow)
+                if name is not CLOSED:
+                    self._tell(Refused(name, self._clock.now, packet.sport, packet.dport, packet.src))

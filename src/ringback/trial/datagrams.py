@@ -15,6 +15,7 @@ GRACE = 0.6  # seconds after a call's last packet in which stragglers still coun
 STRETCH = 1.0  # seconds of sends handed over at a time
 FAR_STRETCH = 0.2  # the same of the far half, which has many to look after and must not do all at once
 LIMITED_STRETCH = 0.05  # the same towards an address not yet proven: each send is weighed against what came in
+HEADERS = 28  # bytes, IPv4 and UDP
 MAX_ICMP = 16
 MAX_ANSWERS = 4
 
@@ -36,8 +37,6 @@ class Half:
         self.received: list[float | None] = [None] * len(theirs)
         self.duplicates = 0
         self.corrupted = 0
-        self.bytes_in = 0
-        self.bytes_out = 0
         self.icmp: list[IcmpError] = []
 
     def refuse(self, event: Refused) -> None:
@@ -64,6 +63,7 @@ class NearDatagram(Half):
         self.start = start
         self.index = {send.data: i for i, send in enumerate(script.far)}
         self.answers: list[bytes] = []
+        self.bytes = 0  # both ways, headers included
         self.opened = False
         self.over = False
 
@@ -86,11 +86,14 @@ class NearDatagram(Half):
             self.next += 1
             yield Send(self.flow, at, ours[i].data, i, self.ttls[i])
 
-    def sent_event(self, event: Sent) -> None:
-        self.sent[event.index] = event.at
-        self.bytes_out += len(self.ours[event.index].data)
-
-    def receive(self, event: Received) -> Sequence[Command]:
+    def take(self, event: Sent | Received) -> Sequence[Command]:
+        """A packet of this flow went out or came in."""
+        if type(event) is Sent:
+            self.sent[event.index] = event.at
+            self.bytes += len(self.ours[event.index].data) + HEADERS
+            return ()
+        assert type(event) is Received
+        self.bytes += len(event.data) + HEADERS
         i = self.index.get(event.data)
         if i is None:
             self.corrupted += 1
@@ -101,7 +104,6 @@ class NearDatagram(Half):
             self.duplicates += 1
             return ()
         self.received[i] = event.at
-        self.bytes_in += len(event.data)
         if i in self.replies:
             return [Send(self.flow, event.at, self.ours[j].data, j, self.ttls[j]) for j in self.replies[i]]
         return ()
@@ -133,6 +135,8 @@ class FarDatagram(Half):
         self.index = {send.data: i for i, send in enumerate(script.near)}
         self.flow: Flow | None = None
         self.anchor: float | None = None
+        self.bytes_in = 0  # payload
+        self.bytes_out = 0
         self.proven = False
         self.over = False  # its round was closed
         self.handed_to = 0.0  # far clock up to which timed sends were handed over

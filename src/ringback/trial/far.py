@@ -57,6 +57,7 @@ class FarEnd:
         self._try_flows = 0
         self._sweep_at = 0.0
         self._tries_due = NEVER
+        self.wake_at: float | None = None
 
     @property
     def finished(self) -> bool:
@@ -228,6 +229,7 @@ class FarEnd:
             if stream.flow is not None and stream.flow in self._stream_flows:
                 self._leave(stream.flow)
                 self._outbox.append(Close(stream.flow))
+        self._time()
 
     def _sweep(self, now: float) -> None:
         self._sweep_at = now + 10.0
@@ -302,6 +304,7 @@ class FarEnd:
         if not half.exhausted:
             self._scheduled += 1
             heappush(self._schedule, (half.handed_to, self._scheduled, half))
+            self._time()
 
     def _deliver(self, event: Delivered) -> Sequence[Command]:
         half = self._stream_flows[event.flow]
@@ -352,21 +355,21 @@ class FarEnd:
             self._time_tries()
         if now >= self._sweep_at:
             self._sweep(now)
+        self._time()
         return commands
 
     def _time_tries(self) -> None:
         """When the first of them is due; one that is over is taken out at the next wake, which is then at once."""
         due = [float("-inf") if run.finished else run.wake_at for run in self._tries]
         self._tries_due = min((at for at in due if at is not None), default=NEVER)
+        self._time()
 
-    @property
-    def wake_at(self) -> float | None:
-        if self._outbox:
-            return float("-inf")
+    def _time(self) -> None:
+        """Set when the driver is to wake us, after anything that may have moved it."""
         at = self._tries_due
         if self._schedule and self._schedule[0][0] < at:
             at = self._schedule[0][0]
-        return None if at == NEVER else at
+        self.wake_at = float("-inf") if self._outbox else None if at == NEVER else at
 
 
 def _number(port: str) -> int | None:

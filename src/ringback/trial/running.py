@@ -11,7 +11,19 @@ from ringback.flow.script import DatagramScript, Script
 from ringback.record import DatagramOutcome, Outcome, StreamOutcome
 from ringback.trial.control import FarExchange, unpack
 from ringback.trial.datagrams import GRACE, STRETCH, NearDatagram
-from ringback.trial.seam import Close, Command, Connected, Delivered, Ended, Event, Received, Refused, Sent, Write
+from ringback.trial.seam import (
+    Close,
+    Command,
+    Connected,
+    Delivered,
+    Ended,
+    Event,
+    Flow,
+    Received,
+    Refused,
+    Sent,
+    Write,
+)
 from ringback.trial.streams import MOST_ARRIVALS, NearStream
 
 
@@ -36,9 +48,10 @@ class Running:
         self._apart = apart
         self._host, self._path, self._claim = host, path, claim
         self.epoch = 0.0
-        self.bytes = 0
+        self._streamed = 0  # bytes
         self.stopped = False
-        self._datagrams: dict[int, NearDatagram] = {}
+        self.datagrams: dict[Flow, NearDatagram] = {}
+        """By flow; what comes for these may as well be given to them straight away."""
         self._streams: dict[int, NearStream] = {}
         self._by_number: dict[int, NearDatagram | NearStream] = {}
         self._waiting: list[NearDatagram | NearStream] = []
@@ -52,7 +65,7 @@ class Running:
             flow = self._claim()
             half: NearDatagram | NearStream
             if isinstance(blind.script, DatagramScript):
-                half = self._datagrams[flow] = NearDatagram(
+                half = self.datagrams[flow] = NearDatagram(
                     flow, blind.port, now + blind.start, blind.script, blind.ttls
                 )
                 self._until = max(self._until, half.end)
@@ -75,9 +88,9 @@ class Running:
             commands.append(half.open(self._host, self._path))
             if isinstance(half, NearDatagram):
                 commands.extend(half.due(max(self._handed_to, now)))
-        if self._datagrams and now >= self._handed_to - 1e-9:
+        if self.datagrams and now >= self._handed_to - 1e-9:
             self._handed_to = now + STRETCH
-            for half in self._datagrams.values():
+            for half in self.datagrams.values():
                 if half.opened and not half.over:
                     commands.extend(half.due(self._handed_to))
         for stream in self._streams.values():
@@ -89,7 +102,7 @@ class Running:
         return commands
 
     def _close_ended(self, now: float) -> Iterator[Command]:
-        for half in self._datagrams.values():
+        for half in self.datagrams.values():
             if half.opened and not half.over and half.end <= now + 1e-9:
                 half.over = True
                 yield Close(half.flow)
@@ -100,7 +113,7 @@ class Running:
     @property
     def finished_at(self) -> float:
         """When the round is over: the last straggler's time for calls, the last stream's end for streams."""
-        if not self._datagrams and not self._waiting and all(s.over for s in self._streams.values()):
+        if not self.datagrams and not self._waiting and all(s.over for s in self._streams.values()):
             return float("-inf")
         return self._until
 
@@ -111,43 +124,42 @@ class Running:
         times = [self._until]
         if self._waiting:
             times.append(self._waiting[-1].start)
-        if self._datagrams and self._handed_to < self._until - GRACE:
+        if self.datagrams and self._handed_to < self._until - GRACE:
             times.append(self._handed_to)
         if self._apart:
-            times.extend(half.end for half in self._datagrams.values() if half.opened and not half.over)
+            times.extend(half.end for half in self.datagrams.values() if half.opened and not half.over)
         times.extend(s.deadline for s in self._streams.values() if s.opened and not s.over)
         self.wake_at = min(times)
 
+    @property
+    def bytes(self) -> int:
+        """Through the access link both ways, headers included."""
+        return self._streamed + sum(half.bytes for half in self.datagrams.values())
+
     def owns(self, flow: object) -> bool:
-        return flow in self._datagrams or flow in self._streams
+        return flow in self.datagrams or flow in self._streams
 
     def handle(self, event: Event, now: float) -> Sequence[Command]:
-        if type(event) is Sent:
-            half = self._datagrams[event.flow]  # type: ignore[index]
-            half.sent_event(event)
-            self.bytes += len(half.ours[event.index].data) + 28
-            return ()
-        if type(event) is Received:
-            self.bytes += len(event.data) + 28
-            return self._datagrams[event.flow].receive(event)  # type: ignore[index]
+        if type(event) is Sent or type(event) is Received:
+            return self.datagrams[event.flow].take(event)
         if type(event) is Refused:
-            refused = self._datagrams.get(event.flow) or self._streams[event.flow]  # type: ignore[call-overload,index]
+            refused = self.datagrams.get(event.flow) or self._streams[event.flow]  # type: ignore[index]
             refused.refuse(event)
             return ()
         stream = self._streams[event.flow]  # type: ignore[union-attr,index]
         if stream.over:
             return ()
         if type(event) is Delivered:
-            self.bytes += _on_wire(len(event.data))
+            self._streamed += _on_wire(len(event.data))
             commands = stream.deliver(event)
         elif type(event) is Connected:
             commands = stream.connect(event)
-            self.bytes += 200
+            self._streamed += 200
         elif type(event) is Ended:
             commands = stream.end(event)
         else:
             return ()
-        self.bytes += sum(_on_wire(len(c.data)) for c in commands if isinstance(c, Write))
+        self._streamed += sum(_on_wire(len(c.data)) for c in commands if isinstance(c, Write))
         if stream.over:
             if self.finished_at <= now:
                 commands = [*commands, *self.stop(now)]
@@ -160,7 +172,7 @@ class Running:
             return ()
         self.stopped = True
         self.wake_at = None
-        commands: list[Command] = [Close(f) for f, half in self._datagrams.items() if half.opened and not half.over]
+        commands: list[Command] = [Close(f) for f, half in self.datagrams.items() if half.opened and not half.over]
         commands.extend(Close(f, reset=True) for f, s in self._streams.items() if s.opened and not s.over)
         return commands
 

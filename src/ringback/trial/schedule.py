@@ -13,11 +13,14 @@ from typing import Literal
 
 import msgspec
 
+from ringback.catalogue import Catalogue
 from ringback.flow import FormPlan
 from ringback.record import Cell
 from ringback.trial import pairs
 from ringback.trial.cells import CellTrial
-from ringback.trial.plan import Length, Mode, Sizing
+from ringback.trial.plan import Length, Mode, Sizing, cells_of, form_plans
+from ringback.trial.terms import Settings
+from ringback.verdict.weights import thresholds
 
 Lane = Literal["text", "voice", "media", "quiet"]
 
@@ -129,3 +132,25 @@ def most_series(mode: Mode, function: str, call_cells: int) -> int:
     if mode != "quick":
         return (MOST_SERIES if mode == "default" else MOST_QUIET_SERIES)[function]
     return 2 if function == "voice" and call_cells == 1 else 1
+
+
+def cell_trials(settings: Settings, catalogue: Catalogue) -> list[CellTrial]:
+    """Every cell that a session may measure, in the order in which it does, each with its share of alpha: protocols of
+    VPN paths first, since what is done to them is done to all that goes over that path."""
+    cells = [Cell(vpn, "outer", path=path) for path, vpn in settings.outer.items()]
+    cells += [
+        cell
+        for cell in cells_of(catalogue, settings.apps, settings.functions, settings.paths, settings.route)
+        if cell.direction is None or cell.direction in settings.directions
+    ]
+    calls = sum(cell.function in CALLS for cell in cells)
+    bars = thresholds([repr(cell) for cell in cells])
+    return [
+        CellTrial(
+            cell,
+            form_plans(catalogue, cell, settings.replay is not None and settings.replay_app in (None, cell.app)),
+            bars[repr(cell)],
+            most_series(settings.mode, cell.function, calls),
+        )
+        for cell in cells
+    ]

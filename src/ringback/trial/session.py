@@ -9,19 +9,19 @@ import msgspec
 from ringback.catalogue import Catalogue
 from ringback.errors import BadInput
 from ringback.flow.script import Script
-from ringback.record import Cell, ExchangeSpec, Round, StreamOutcome, Transport, Try
+from ringback.record import ExchangeSpec, Round, StreamOutcome, Transport, Try
 from ringback.trial import control, limited, probe
 from ringback.trial.activity import Owner, RoundActivity
 from ringback.trial.cells import CellTrial
 from ringback.trial.contrast import TriesActivity, bearable
+from ringback.trial.datagrams import NearDatagram
 from ringback.trial.locating import ROUND_SECONDS, Locating
 from ringback.trial.pairs import FLOWS_OF_A_PAIR, draw_pairs
-from ringback.trial.plan import MEDIA_PHASE, Chance, Planned, cells_of, draw_round, form_plans
+from ringback.trial.plan import MEDIA_PHASE, Chance, Planned, draw_round
 from ringback.trial.rendering import Renderer, render
-from ringback.trial.schedule import CALLS, Schedule, Start, most_series
-from ringback.trial.seam import Answer, Ask, Command, Event, Flow, Sent
+from ringback.trial.schedule import Schedule, Start, cell_trials
+from ringback.trial.seam import Answer, Ask, Command, Event, Flow, Received, Sent
 from ringback.trial.terms import Result, Settings
-from ringback.verdict.weights import thresholds
 
 Activity = RoundActivity | TriesActivity
 
@@ -48,6 +48,7 @@ class Session:
         self._owners: dict[int, Owner] = {}
         self._activities: list[Activity] = []
         self._by_flow: dict[Flow, Activity] = {}
+        self._calls: dict[Flow, NearDatagram] = {}  # flows of the rounds that run
         self._rounds = self._media_rounds = self._exchanges = 0
         self._link = probe.Link()
         self._stage = "new"
@@ -201,8 +202,14 @@ class Session:
     def _note_flows(self, activity: Activity, first: int) -> None:
         for number in range(first, self._flows + 1):
             self._by_flow[number] = activity
+        if isinstance(activity, RoundActivity):
+            self._calls.update(activity.running.datagrams)
 
     def handle(self, event: Event, now: float) -> Sequence[Command]:
+        if type(event) is Received or type(event) is Sent:
+            call = self._calls.get(event.flow)
+            if call is not None:
+                return call.take(event)  # most events are these, and they move no deadline and end nothing
         if type(event) is Answer:
             owner = self._owners.pop(event.number, None)
             if owner is None:
@@ -215,7 +222,7 @@ class Session:
         activity = self._by_flow.get(event.flow)  # type: ignore[union-attr]
         if activity is None or activity.finished:
             return ()
-        if type(event) is Sent:  # which moves no deadline and ends nothing
+        if type(event) is Sent:
             return activity.handle(event, now)
         due = activity.wake_at
         commands = activity.handle(event, now)
@@ -274,6 +281,8 @@ class Session:
         if isinstance(activity, TriesActivity):
             self._tries += activity.results
             return
+        for flow in activity.running.datagrams:
+            del self._calls[flow]
         trial = activity.trial
         if trial is None:
             if self._locating is not None and activity.lane == "locate":
@@ -373,25 +382,3 @@ class Session:
             locating=self._locating.rounds if self._locating else [],
             located=self._locating.found if self._locating else [],
         )
-
-
-def cell_trials(settings: Settings, catalogue: Catalogue) -> list[CellTrial]:
-    """Every cell that a session may measure, in the order in which it does, each with its share of alpha: protocols of
-    VPN paths first, since what is done to them is done to all that goes over that path."""
-    cells = [Cell(vpn, "outer", path=path) for path, vpn in settings.outer.items()]
-    cells += [
-        cell
-        for cell in cells_of(catalogue, settings.apps, settings.functions, settings.paths, settings.route)
-        if cell.direction is None or cell.direction in settings.directions
-    ]
-    calls = sum(cell.function in CALLS for cell in cells)
-    bars = thresholds([repr(cell) for cell in cells])
-    return [
-        CellTrial(
-            cell,
-            form_plans(catalogue, cell, settings.replay is not None and settings.replay_app in (None, cell.app)),
-            bars[repr(cell)],
-            most_series(settings.mode, cell.function, calls),
-        )
-        for cell in cells
-    ]
