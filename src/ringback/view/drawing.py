@@ -18,7 +18,7 @@ STEPS = (0.05, 0.2, 0.4, 0.6, 0.8)  # lower ends of the classes of colour, after
 HEIGHT, TOP, TICKS = 260, 12, 16
 LANE = 26
 APART = 6.0  # percent of the width: marks that are nearer to each other than that stand below each other
-TOGETHER = 1.5  # percent: onsets that are nearer to each other are one mark with their number
+TOGETHER = 4.0  # percent, on a phone the width of a mark: onsets nearer to each other are one, with their number
 
 
 class Tile(msgspec.Struct, frozen=True):
@@ -45,6 +45,11 @@ class Map(msgspec.Struct, frozen=True):
     height: int
     halves: list[Half]
     elsewhere: list[RegionShare]
+
+    @property
+    def silent(self) -> bool:
+        """Whether all that was measured lies elsewhere: in no region, or of a country without a grid."""
+        return not self.columns or bool(self.elsewhere) and not any(t.share.n for h in self.halves for t in h.tiles)
 
 
 def shade(share: Share) -> str:

@@ -33,8 +33,9 @@ T = TypeVar("T")
 
 class Share(msgspec.Struct, frozen=True):
     """How much is restricted. restricted: share 0..1 of what was decided, with its 95 % interval; both null where too
-    few people took part (`public` false) or nothing was decided. n: decided measurements; participants: the largest
-    number of distinct pseudonyms on a day; undecided: measurements that decided nothing."""
+    few sources took part (`public` false) or nothing was decided. n: decided measurements; participants: the largest
+    number of distinct pseudonyms on a day, 0 of imports, which name nobody; sources: the participants, of imports
+    their probes, nets or reports; undecided: measurements that decided nothing."""
 
     restricted: float | None = None
     interval: tuple[float, float] | None = None
@@ -42,6 +43,12 @@ class Share(msgspec.Struct, frozen=True):
     participants: int = 0
     undecided: int = 0
     public: bool = False
+    sources: int = 0
+
+    @property
+    def imported(self) -> bool:
+        """Other tools' tests alone, without look-alikes: nobody is named in them."""
+        return self.sources > 0 and self.participants == 0
 
     @property
     def seen(self) -> str:
@@ -161,12 +168,14 @@ class Figures:
         cells = self._reading.cells(by, selection, clustered=True)
         counts = [_count(cell, pool) for cell in cells]
         found = prevalence(counts)
-        return {
-            tuple(cell.keys.values()): _public(
-                Share(one.restricted, one.interval, one.n, _people(cell), one.insufficient, _people(cell) >= K)
+        shares = {}
+        for cell, one in zip(cells, found, strict=True):
+            sources = _sources(cell)
+            share = Share(
+                one.restricted, one.interval, one.n, cell.participants, one.insufficient, sources >= K, sources
             )
-            for cell, one in zip(cells, found, strict=True)
-        }
+            shares[tuple(cell.keys.values())] = _public(share)
+        return shares
 
     def _selection(self, view: View, **more: Any) -> Selection:
         since, until = self.days(view)
@@ -247,16 +256,19 @@ class Figures:
         def make() -> dict[tuple[str, str], dict[int, int]]:
             found: dict[tuple[str, str], dict[int, int]] = {}
             for cell in self._reading.cells(("app", "function", "asn"), Selection(path=("direct",)), clustered=True):
-                if cell.keys["asn"] is not None and _people(cell) >= K:
+                if cell.keys["asn"] is not None and _sources(cell) >= K:
                     one = msgspec.convert(cell.keys, _Watched)
                     found.setdefault((one.app, one.function), {})[one.asn] = cell.failed
             return found
 
         return self._once("failed", make)
 
+    def measured(self, asn: int | None = None) -> list[tuple[str, str]]:
+        """(app, function) of what enough people measured on the direct path of some network, or of this one."""
+        return sorted(what for what, networks in self._failed().items() if asn is None or asn in networks)
+
     def event(self, id: str) -> Measured | None:
-        app, _, rest = id.partition("-")
-        function = rest.partition("-")[0]
+        app, _, function = id.rpartition("-")[0].rpartition("-")[0].rpartition("-")  # an app's name may have a dash
         return next((one for one in self.events(app, function) if one.id == id), None)
 
     def outages(self) -> list[Outage]:
@@ -298,8 +310,8 @@ def _one(asn: int | None) -> tuple[int, ...] | None:
     return None if asn is None else (asn,)
 
 
-def _people(cell: CellCount) -> int:
-    """Participants; where a source has no pseudonyms, what it has instead: clusters, each a probe or a net."""
+def _sources(cell: CellCount) -> int:
+    """Participants; where there are no pseudonyms, what there is instead: clusters, each a probe, a net or a report."""
     return cell.participants or sum(times for _, _, times in cell.clusters or ())
 
 

@@ -1,6 +1,7 @@
 """The pages: each gathers its figures and hands them to its template. What comes in is already parsed."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from ringback.view import drawing, raw
 from ringback.view.address import APPS, FUNCTIONS, PATHS, START, View
 from ringback.view.contrasts import RegionContrast
 from ringback.view.drawing import Axis, Mark
-from ringback.view.figures import COLUMNS, DayShare, Figures, K, Measured, Share
+from ringback.view.figures import COLUMNS, DayShare, Figures, K, Measured, RegionShare, Share
 from ringback.view.outages import Outage
 from ringback.view.saying import Saying
 from ringback.words import LANGUAGES, Language, explain
@@ -29,6 +30,7 @@ LONGEST_NAME = 60
 SHOWN = (("whatsapp", "voice"), ("telegram", "voice"))  # day by day, on every network's page
 MOST_APART = 8  # regions that the overview compares
 MOST_OPEN = 12  # published measurements that the overview lists
+START_COUNTRY = "RU"  # whose map stands where nothing was measured
 
 
 class Pages:
@@ -94,6 +96,7 @@ class Pages:
         matrix, daily = figures.matrix(view), figures.daily(view)
         measured, policies, outages = self._events(view), self._policies(), figures.outages()
         contrasts = figures.contrasts(view) if view.path == "direct" else None
+        others = figures.measured()
         first, last = days
         during = [one for one in outages if first and last and one.since <= last and one.until >= first]
         return self._page(
@@ -106,7 +109,7 @@ class Pages:
             total=total,
             headline=saying.headline(view, days, total),
             beside=saying.beside(view, matrix, regions, total) + saying.outages(during, self.name),
-            map=drawing.tile_map(self._country(), regions),
+            map=drawing.tile_map(self._country(regions), regions),
             regions=[
                 (f"{saying.region(one.region)} ({one.region})", one.share)
                 for one in sorted(regions, key=lambda one: -(one.share.restricted or -1))
@@ -123,7 +126,8 @@ class Pages:
             networks=figures.networks(view),
             opened=self._opened(),
             apps=list(dict.fromkeys([*(cell.app for cell in matrix), view.app])) or APPS,
-            functions=FUNCTIONS,
+            functions=list(dict.fromkeys([*FUNCTIONS, *(f for app, f in others if app == view.app), view.function])),
+            others=[view.but(app=app, function=function) for app, function in others],
             paths=PATHS,
         )
 
@@ -132,12 +136,12 @@ class Pages:
         figures, saying = self.figures, self._sayings[language]
         region = figures.region_of(asn)
         matrix = figures.matrix(view, asn)
-        events = [
-            one for app in APPS for function in FUNCTIONS for one in figures.events(app, function) if one.asn == asn
-        ]
+        known = sorted(figures.measured(asn), key=_place)
+        events = [one for what in known for one in figures.events(*what) if one.asn == asn]
         outages = [one for one in figures.outages() if one.asn == asn]
         charts = []
-        for app, function in dict.fromkeys([*SHOWN, *((one.app, one.function) for one in events)]):
+        worth = [what for what in SHOWN if what in known] or known[:1] or SHOWN[:1]
+        for app, function in dict.fromkeys([*worth, *((one.app, one.function) for one in events)]):
             daily = figures.daily(view.but(app=app, function=function), asn)
             title = saying.first(saying.say("page.network.timeline", what=saying.what(function), app=saying.app(app)))
             own = [one for one in events if (one.app, one.function) == (app, function)]
@@ -233,10 +237,16 @@ class Pages:
         first, last = self._span()
         return list(enumerate((one for one in timeline() if first <= one.date <= last), 1))
 
-    def _country(self) -> str:
-        """The country that most regions measured belong to."""
-        found = [one.region[:2] for one in self.figures.regions(START)]
-        return max(set(found), key=found.count, default="RU")
+    def _country(self, found: Sequence[RegionShare]) -> str:
+        """The country that most was measured in; where nothing was of this choice, of any other."""
+        for what in (None, *self.figures.measured()):
+            regions = found if what is None else self.figures.regions(View(*what))
+            counted: Counter[str] = Counter()
+            for one in regions:
+                counted[one.region[:2]] += one.share.n
+            if counted:
+                return max(sorted(counted), key=counted.__getitem__)
+        return START_COUNTRY
 
     def _chart(
         self,
@@ -278,6 +288,17 @@ class Pages:
 def code(text: str) -> Markup:
     """What stands between backticks as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def _place(what: tuple[str, str]) -> tuple[int, str, int, str]:
+    """Where an app's function stands among others: the catalogue's order first."""
+    app, function = what
+    return (
+        APPS.index(app) if app in APPS else len(APPS),
+        app,
+        FUNCTIONS.index(function) if function in FUNCTIONS else len(FUNCTIONS),
+        function,
+    )
 
 
 def _apart(found: Sequence[RegionContrast]) -> list[RegionContrast]:

@@ -97,8 +97,17 @@ class Saying:
         key = "page.moment_short" if short else "page.moment"
         return self.say(key, day=time.day, month=month, year=time.year, time=f"{time:%H:%M}")
 
+    def lasting(self, since: datetime, until: datetime) -> str:
+        """From one time to another, without saying a day twice."""
+        if since.date() != until.date():
+            return f"{self.moment(since)} – {self.moment(until)}"
+        times = dict.fromkeys((f"{since:%H:%M}", f"{until:%H:%M}"))
+        month = self.say(f"page.months.m{since.month}")
+        return self.say("page.moment", day=since.day, month=month, year=since.year, time="–".join(times))
+
     def app(self, app: str) -> str:
-        return app_title(app)
+        key = f"page.app.{app}"
+        return self.say(key) if self.phrases.has(key) else app_title(app)
 
     def what(self, function: str) -> str:
         key = f"page.what.{function}"
@@ -120,7 +129,7 @@ class Saying:
 
     def headline(self, view: View, days: tuple[date | None, date | None], total: Share) -> str:
         """What is so, in one sentence made from the numbers."""
-        key = f"page.overview.{total.seen}"
+        key = f"page.{'imported' if total.imported else 'overview'}.{total.seen}"
         first, last = days
         values = {
             "since": self.from_day(first, last) if first and last else self.day(first),
@@ -140,7 +149,7 @@ class Saying:
         if total.seen == "restricted":
             hit = [one for one in regions if one.share.seen == "restricted"]
             hit.sort(key=lambda one: -(one.share.restricted or 0))
-            if hit:
+            if hit and len(regions) > 1:
                 named = ", ".join(f"{self.region(r.region)} ({self.share(r.share)})" for r in hit[:WORST])
                 said.append(self.say("page.overview.worst", regions=named))
         for cell in matrix:
@@ -219,9 +228,12 @@ class Saying:
                 told[self.say("page.network.one", what=self.what(cell.function), app=self.app(cell.app))] = cell.share
         if told:
             named = ", ".join(f"{what} ({self.share(share)})" for what, share in told.items())
-            return self.say("page.network.restricts", what=named)
-        seen = {cell.share.seen for cell in cells if cell.path == "direct"}
-        return self.say("page.network.clear" if "clear" in seen else "page.network.unknown")
+            imported = any(share.imported for share in told.values())
+            return self.say("page.imported.restricts" if imported else "page.network.restricts", what=named)
+        clear = [cell.share for cell in cells if cell.path == "direct" and cell.share.seen == "clear"]
+        if not clear:
+            return self.say("page.network.unknown")
+        return self.say("page.imported.nothing" if any(one.imported for one in clear) else "page.network.clear")
 
     def first(self, text: str) -> str:
         """With a capital to begin with."""
