@@ -100,4 +100,18 @@ def test_few_sources_are_said_to_be_too_few_and_an_import_names_nobody(
     assert row["interval"] is not None
     assert main(["prevalence", "--data", str(tmp_path)]) == Exit.VERDICT
     (told,) = [line.split() for line in capsys.readouterr().out.splitlines() if "telegram" in line]
-    assert (told[2] == "-") is not enough  # network, app, share
+    assert (told[-5] == "-") is not enough  # share, its interval, of tests, its interval, decided
+
+
+def test_a_tables_words_are_never_cut_in_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    slow = {"source": "throttling", "app": "twitter", "function": "media", "region": "RU", "control_kbps": 8000.0}
+    several = [
+        seen(n, **slow, hours=n / 9, failed=1, status="restricted", test_kbps=109.0 + n, cluster=f"c{n}")
+        for n in range(9)
+    ]
+    Lake(tmp_path / "lake").append(several)
+    assert main(["prevalence", "--by", "asn,app,function", "--data", str(tmp_path)]) == Exit.VERDICT
+    printed = capsys.readouterr().out
+    assert {"restricted", "decided", "throttled,", "twitter", "interval"} <= set(printed.split())
+    assert "\u2013" in printed, "intervals have no minus sign between their ends"
+    assert max(map(len, printed.splitlines())) <= 80

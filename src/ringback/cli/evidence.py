@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ringback.evidence.events import Event
 
 BY = "asn,app,function"
+LONGEST_WORD = 16  # letters of a table's word that is never cut in two
+ROOMY = 6  # columns of a table with two spaces between them
 
 
 def events(
@@ -62,7 +64,7 @@ def events(
         (
             f"AS{e.key.asn}",
             "/".join(filter(None, (e.key.app, e.key.function, e.key.target))),
-            e.kind,
+            phrases.say("page.table.event" if e.kind == "event" else "page.table.suspicion"),
             _day(e.onset),
             _day(e.end),
             str(len(e.windows)),
@@ -190,8 +192,8 @@ def _numbers(
 ) -> tuple[str, str]:
     if value is None or interval is None:
         return "-", "-"
-    low, high = interval
-    return phrases.number(value, digits), f"{phrases.number(low, digits)} - {phrases.number(high, digits)}"
+    low, high = (phrases.number(end, digits) for end in interval)
+    return phrases.number(value, digits), f"{low} - {high}" if interval[0] < 0 else f"{low}\u2013{high}"
 
 
 def contrasts(
@@ -294,9 +296,12 @@ def _print(names: Sequence[str], rows: Sequence[tuple[str, ...]], json: bool, ph
         console.print(phrases.say("evidence.nothing"))
     if json or not rows:
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold underline")
-    for name in names:
-        table.add_column(phrases.say(f"evidence.{name}"), overflow="fold")
+    gap = 2 if len(names) <= ROOMY else 1
+    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="bold underline")
+    for name, column in zip(names, zip(*rows, strict=True), strict=True):
+        heading = phrases.say(f"evidence.{name}")
+        words = (len(word) for told in (heading, *column) for word in told.split())
+        table.add_column(heading, overflow="fold", min_width=max((n for n in words if n <= LONGEST_WORD), default=1))
     for row in rows:
         table.add_row(*row)
     console.print(table)

@@ -44,6 +44,7 @@ def export(form: Format, /, *, out: Path | None = None, data: Path | None = None
                 written = FORMATS[form](reading, file, Selection())
         except OSError as error:
             raise BadInput(f"can't be written: {error.strerror}", str(out)) from error
-    said = phrases.say("export.done", n=phrases.number(written), path=out or "-") if written else None
-    print(said or phrases.say("export.empty"), file=sys.stderr)
+    n = phrases.number(written)
+    done = phrases.say("export.done_out", n=n) if out is None else phrases.say("export.done", n=n, path=out)
+    print(done if written else phrases.say("export.empty"), file=sys.stderr)
     return Exit.VERDICT

@@ -111,7 +111,7 @@ class Pages:
             beside=saying.beside(view, matrix, regions, total) + saying.outages(during, self.name),
             map=drawing.tile_map(self._country(regions), regions),
             regions=[
-                (f"{saying.region(one.region)} ({one.region})", one.share)
+                (saying.region_coded(one.region), one.share)
                 for one in sorted(regions, key=lambda one: -(one.share.restricted or -1))
             ],
             matrix=matrix,

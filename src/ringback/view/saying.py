@@ -123,6 +123,11 @@ class Saying:
     def region(self, code: str | None) -> str:
         return region_name(code, self.language) if code else self.say("page.unknown")
 
+    def region_coded(self, code: str) -> str:
+        """Its name with its code, where it has one."""
+        name = self.region(code)
+        return name if name == code else f"{name} ({code})"
+
     def title(self, view: View) -> str:
         said = self.say("page.overview.title", what=self.what(view.function), app=self.app(view.app))
         return self.first(said)
