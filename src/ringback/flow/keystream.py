@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Callable
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -11,6 +12,9 @@ COOKIE = b"\x21\x12\xa4\x42"  # RFC 8489
 FF_RUN = b"\xff" * 12  # Telegram's reflector
 
 LONG = 2048  # bytes from which on a block is drawn by AES
+NUMBER = 8  # bytes of an exchange's number
+SHA256_BLOCK = 64  # bytes, FIPS 180-4
+INNER, OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))  # RFC 2104 section 2
 
 
 class Keystream:
@@ -24,7 +28,23 @@ class Keystream:
     __slots__ = ("_key",)
 
     def __init__(self, seed: bytes, number: int) -> None:
-        self._key = hmac.digest(seed, number.to_bytes(8, "big"), "sha256")
+        self._key = hmac.digest(seed, number.to_bytes(NUMBER, "big"), "sha256")
+
+    @classmethod
+    def of_many(cls, seed: bytes) -> "Callable[[int], Keystream]":
+        """`Keystream(seed, number)` for many numbers in half of the time: what HMAC (RFC 2104) does with its key is
+        the same for all of them."""
+        key = (seed if len(seed) <= SHA256_BLOCK else hashlib.sha256(seed).digest()).ljust(SHA256_BLOCK, b"\0")
+        inner, outer = hashlib.sha256(key.translate(INNER)), hashlib.sha256(key.translate(OUTER))
+
+        def numbered(number: int) -> Keystream:
+            message, sealed, keystream = inner.copy(), outer.copy(), cls.__new__(cls)
+            message.update(number.to_bytes(NUMBER, "big"))
+            sealed.update(message.digest())
+            keystream._key = sealed.digest()
+            return keystream
+
+        return numbered
 
     def block(self, label: str, size: int) -> bytes:
         if size < LONG:

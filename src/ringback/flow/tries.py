@@ -1,5 +1,7 @@
 """What is said to hosts that run no script of ours: pings to relays, openings to servers, lookups; and answers."""
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal
 
 from ringback import catalogue
@@ -12,10 +14,15 @@ from ringback.record import Arm, ExchangeSpec
 from ringback.wire import Malformed, dns, mtproto, noise, stun, telegram, tls
 from ringback.wire.stun_attributes import Endpoint, build
 
+
+def _type(name: str) -> bytes:
+    return stun.TYPES[name].to_bytes(2, "big")
+
+
 _PINGS = {"whatsapp": stun.TYPES["whatsapp-ping"]}  # the others' relays answer STUN's Binding
 _PONGS = {
-    stun.TYPES["whatsapp-ping"]: (stun.TYPES["whatsapp-pong"],),
-    stun.TYPES["binding"]: (stun.TYPES["binding-success"], stun.TYPES["binding-error"]),
+    _type(ping): tuple(map(_type, pongs))
+    for ping, pongs in {"whatsapp-ping": ("whatsapp-pong",), "binding": ("binding-success", "binding-error")}.items()
 }
 TOKEN = slice(8, 20)  # where STUN has its transaction id
 
@@ -31,15 +38,22 @@ RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c
 HELLO_DONE = b"\x0e\0\0\0"  # the last message of a TLS 1.2 server's flight (RFC 5246, 7.4.5)
 
 
-def ping(app: str, seed: bytes, n: int) -> bytes:
-    """The n-th request to a relay of `app`, 20 to 40 B: WhatsApp's ping, Telegram's hello, else a STUN Binding.
+def pinger(app: str, seed: bytes) -> Callable[[int], bytes]:
+    """n to the n-th request to a relay of `app`, 20 to 40 B: WhatsApp's ping, Telegram's hello, else a STUN Binding.
 
     seed: 32 bytes, fresh for each flow. Any other name (a neutral STUN server) gets a Binding.
     """
+    numbered = Keystream.of_many(seed)
     if app == "telegram":
-        tag, query = Keystream(seed, 0).block("ping tag", 16), Keystream(seed, n).block("ping", 8)
-        return telegram.encode(telegram.Hello(tag, query))
-    return bare(_PINGS.get(app, stun.TYPES["binding"]), b"", Keystream(seed, n).block("ping", 12))
+        tag = numbered(0).block("ping tag", 16)
+        return lambda n: telegram.encode(telegram.Hello(tag, numbered(n).block("ping", 8)))
+    kind = _PINGS.get(app, stun.TYPES["binding"])
+    return lambda n: bare(kind, b"", numbered(n).block("ping", 12))
+
+
+def ping(app: str, seed: bytes, n: int) -> bytes:
+    """One of these."""
+    return pinger(app, seed)(n)
 
 
 def pong(request: bytes, source: str = "192.0.2.1", port: int = 1024) -> bytes | None:
@@ -48,19 +62,32 @@ def pong(request: bytes, source: str = "192.0.2.1", port: int = 1024) -> bytes |
     source, port: where the request came from, told back in STUN's answer.
     """
     if telegram.looks_like_hello(request):
-        address = bytes(10) + b"\xff\xff" + bytes(map(int, source.split(".")))
-        return telegram.encode(telegram.HelloAnswer(request[:16], 0, request[32:40], address, port))
-    if not stun.looks_like(request):
-        return None
+        return reflector_pong(request, source, port)
+    return stun_pong(request, source, port) if stun.looks_like(request) else None
+
+
+def reflector_pong(hello: bytes, source: str, port: int) -> bytes:
+    """A reflector's answer to what looks like a hello."""
+    address = bytes(10) + b"\xff\xff" + bytes(map(int, source.split(".")))
+    return telegram.encode(telegram.HelloAnswer(hello[:16], 0, hello[32:40], address, port))
+
+
+def stun_pong(request: bytes, source: str, port: int) -> bytes | None:
+    """A relay's answer to what looks like STUN; None where it is no ping."""
     if len(request) > stun.HEADER_LENGTH and isinstance(stun.decode(request), Malformed):
         return None
     asked, transaction = stun.type_of(request), request[TOKEN]
     if asked == stun.TYPES["whatsapp-ping"]:
         return bare(stun.TYPES["whatsapp-pong"], b"", transaction)
     if asked == stun.TYPES["binding"]:
-        mapped = build("XOR-MAPPED-ADDRESS", Endpoint(source, port), transaction)
-        return bare(stun.TYPES["binding-success"], area((mapped,)), transaction)
+        masked_by = transaction if ":" in source else bytes(12)  # an IPv4 address meets the cookie alone
+        return bare(stun.TYPES["binding-success"], _mapped(source, port, masked_by), transaction)
     return None
+
+
+@lru_cache(256)  # a train has one source
+def _mapped(source: str, port: int, transaction: bytes) -> bytes:
+    return area((build("XOR-MAPPED-ADDRESS", Endpoint(source, port), transaction),))
 
 
 def token(ping: bytes) -> bytes:
@@ -78,12 +105,12 @@ def answered_token(data: bytes) -> bytes | None:
 
 def is_answer(request: bytes, data: bytes) -> bool:
     """Whether `data` answers this very ping, undamaged as far as can be seen."""
-    return answered_token(data) == token(request) and is_of_kind(request, data)
+    return answered_token(data) == token(request) and data.startswith(answer_heads(request))
 
 
-def is_of_kind(request: bytes, data: bytes) -> bool:
-    """The same of what has the ping's token."""
-    return not stun.looks_like(request) or stun.type_of(data) in _PONGS[stun.type_of(request)]
+def answer_heads(request: bytes) -> tuple[bytes, ...]:
+    """How an answer to this ping may begin, beside repeating its token: with the types that STUN has for it."""
+    return _PONGS[request[:2]] if stun.looks_like(request) else (b"",)
 
 
 def opening(app: str, function: str, form: str, name: str, seed: bytes) -> bytes:
@@ -110,8 +137,11 @@ def heard(form: str, asked: bytes, data: bytes) -> Heard:
     return {"tls": _tls_flight, "noise": _noise_hello}.get(form, _obfuscated_answer)(asked, data)
 
 
+_own_hello = lru_cache(64)(tls.decode_hello)  # looked at again for each piece of the answer
+
+
 def _tls_flight(asked: bytes, data: bytes) -> Heard:
-    own, hello = tls.decode_hello(asked), tls.decode_hello(data)
+    own, hello = _own_hello(asked), tls.decode_hello(data)
     if isinstance(hello, Malformed):
         return "more" if hello.reason == "truncated" else "damaged"  # an alert is one, too
     if isinstance(own, Malformed) or hello.kind != tls.SERVER_HELLO or hello.ciphers[0] not in own.ciphers:

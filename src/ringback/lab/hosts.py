@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ringback.catalogue import Catalogue, FunctionEntry, PortRange
-from ringback.flow.tries import pong
+from ringback.flow.tries import reflector_pong, stun_pong
 from ringback.sim.host import Host, Reply
 from ringback.wire import Malformed, dns, mtproto, noise, stun, telegram, tls
 from ringback.wire.stun_attributes import ErrorCode, build
@@ -17,6 +17,7 @@ from ringback.wire.stun_attributes import ErrorCode, build
 DatagramAnswer = Callable[[bytes, tuple[str, int]], bytes | None]
 StreamAnswer = Callable[[bytes], Reply]
 
+BINDING, ALLOCATE, WHATSAPP_PING = (stun.TYPES[name] for name in ("binding", "allocate", "whatsapp-ping"))
 STUN_PORT, DNS_PORT, HTTPS_PORT, HTTP_PORT = 3478, 53, 443, 80
 FLIGHT = 3900  # bytes of a server's encrypted extensions, certificate and Finished, about those of a web server
 CERTIFICATE = 257  # bytes of a Noise server's certificate chain; its hello has then 350 B
@@ -81,7 +82,7 @@ def _only(entry: FunctionEntry, transport: str) -> tuple[PortRange, ...]:
 
 def _binding(data: bytes, source: tuple[str, int]) -> bytes | None:
     """STUN's Binding alone."""
-    return pong(data, *source) if stun.looks_like(data) and stun.type_of(data) == stun.TYPES["binding"] else None
+    return stun_pong(data, *source) if stun.looks_like(data) and stun.type_of(data) == BINDING else None
 
 
 # -- relays -----------------------------------------------------------------------------------------------------
@@ -92,16 +93,15 @@ def _relay(app: str, entry: FunctionEntry) -> Answering:
 
     def answer(data: bytes, source: tuple[str, int]) -> bytes | None:
         if telegram.looks_like_hello(data):
-            return pong(data, *source) if app == "telegram" else None
-        if not stun.looks_like(data):
-            return None
-        if stun.type_of(data) == stun.TYPES["whatsapp-ping"]:
-            return pong(data, *source) if app == "whatsapp" else None
-        if stun.type_of(data) == stun.TYPES["allocate"]:
+            return reflector_pong(data, *source) if app == "telegram" else None
+        kind = stun.type_of(data) if stun.looks_like(data) else None
+        if kind == WHATSAPP_PING:
+            return stun_pong(data, *source) if app == "whatsapp" else None
+        if kind == ALLOCATE:
             # A relay that goes by tokens is silent to one that it never gave out; a TURN server asks who it is.
             asked = stun.decode(data)
             return _challenge(asked, realm) if realm and isinstance(asked, stun.Message) else None
-        return _binding(data, source)
+        return stun_pong(data, *source) if kind == BINDING else None
 
     return Answering(_only(entry, "udp"), answer=answer)
 

@@ -18,6 +18,7 @@ TIMEOUT_S = 15.0
 TIMED_OUT = "generic_timeout_error"
 CUT_SHORT = "eof_error"
 NONCE, LENGTH = 16, 4  # bytes
+DRAWN = 4096  # bytes of a mask that are drawn at once
 REFUSED = b"\x00"  # first byte of an answer whose request could not be met; the rest says why
 MET = b"\x01"
 
@@ -37,10 +38,11 @@ def unframed(received: bytes) -> bytes | None:
 
 
 def _masked(data: bytes, nonce: bytes) -> bytes:
-    return (np.frombuffer(data, np.uint8) ^ np.frombuffer(_mask(nonce, len(data)), np.uint8)).tobytes()
+    mask = np.frombuffer(_mask(nonce, -(-len(data) // DRAWN) * DRAWN), np.uint8)
+    return (np.frombuffer(data, np.uint8) ^ mask[: len(data)]).tobytes()
 
 
-@lru_cache(16)  # both ends of a request want the same one
+@lru_cache(16)  # both ends of a request want the same one, and its beginning for the length
 def _mask(nonce: bytes, size: int) -> bytes:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(nonce, "big"))).bytes(size)
 

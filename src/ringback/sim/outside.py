@@ -1,5 +1,7 @@
 """The hosts outside: each answers datagrams, streams and closed ports as its `Host` says."""
 
+from functools import cache, partial
+
 import numpy as np
 
 from ringback.sim.clock import Call, Clock
@@ -50,6 +52,7 @@ class Outside:
         self._clock = clock
         self._away = away
         self._tcp = Stack(address, clock, rng, self._accept)
+        self._listens = cache(partial(host.listens, "udp"))  # a host opens and closes no ports
 
     def _accept(self, packet: Packet) -> Owner | None:
         if not self._host.listens("tcp", packet.dport):
@@ -61,7 +64,7 @@ class Outside:
             self._tcp.arrive(packet, self._away)
         elif packet.proto == UDP:
             port = packet.dport
-            if not self._host.listens("udp", port):
+            if not self._listens(port):
                 self._away(icmp_error(self._address, DESTINATION_UNREACHABLE, PORT, packet))
                 return
             source = (packet.src, packet.sport)

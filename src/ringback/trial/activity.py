@@ -9,7 +9,7 @@ from ringback.errors import BadInput
 from ringback.flow.script import Script
 from ringback.record import ExchangeSpec, Round
 from ringback.trial import control, limited
-from ringback.trial.cells import CellTrial, reveal
+from ringback.trial.cells import CellTrial, reveal, stone_dead
 from ringback.trial.datagrams import GRACE
 from ringback.trial.plan import Planned
 from ringback.trial.running import Blind, Running
@@ -128,6 +128,8 @@ class RoundActivity:
     def _checkpoint(self, far: control.FarRound, now: float) -> Sequence[Command]:
         read_to, self._read_to = self._read_to, None
         if self.running.stopped or self.trial is None or read_to is None:
+            return ()
+        if not stone_dead(self._reveal(None, read_to), read_to):  # the far half could only show more life
             return ()
         if self.trial.would_accuse(self._reveal(far, read_to)):
             self._read_to = read_to

@@ -3,6 +3,7 @@
 Between rounds only finished rounds' e-values are seen; within a round, label-blind checkpoints fixed beforehand.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
@@ -80,7 +81,7 @@ class CellTrial:
     def would_accuse(self, unfinished: Round) -> bool:
         """Whether the evidence with this round, read as far as it is, already accuses, and no more is to be learnt
         from it: what is struck is dead. Otherwise the round goes on, for the mechanism's sake."""
-        if unfinished.read_to is None or not _stone_dead(unfinished, unfinished.read_to):
+        if unfinished.read_to is None or not stone_dead(unfinished, unfinished.read_to):
             return False
         weighed = [*self._weighed, round_evidence(unfinished, working=False)]
         return combine(weighed, self._forms).e_value >= self.threshold
@@ -145,14 +146,14 @@ def _passed(outcome: Outcome, after: float) -> bool:
     """Whether any packet or byte came through later than `after` seconds into the exchange."""
     if isinstance(outcome, StreamOutcome):
         return outcome.connected is not None
-    return any(
-        at is not None and scheduled >= after
-        for lane in (outcome.outward, outcome.inward)
-        for at, scheduled in zip(lane.received, lane.scheduled, strict=True)
-    )
+    for lane in (outcome.inward, outcome.outward):
+        late = lane.received[bisect_left(lane.scheduled, after) :]
+        if late.count(None) < len(late):
+            return True
+    return False
 
 
-def _stone_dead(each: Round, read_to: float) -> bool:
+def stone_dead(each: Round, read_to: float) -> bool:
     """Whether one arm of a factor lets nothing through any more in the last stretch that was read."""
     late = read_to - DEAD_STRETCH
     for value in ("original", "control"):

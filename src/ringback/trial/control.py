@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from ringback.errors import BadInput
 from ringback.record import ExchangeSpec, IcmpError, Try
@@ -125,6 +126,8 @@ class Done(msgspec.Struct, frozen=True):
 
 
 T = TypeVar("T")
+Times = Sequence[float | None] | NDArray[np.float64]
+"""Seconds, on the clock of the end that took them."""
 
 
 def encode(message: msgspec.Struct) -> bytes:
@@ -139,16 +142,16 @@ def decode(body: bytes, kind: type[T], where: str) -> T:
         raise BadInput(f"not a {kind.__name__}: {error}", where) from error
 
 
-def pack(times: Sequence[float | None], expected: Sequence[float]) -> bytes:
-    """Times as tenths of a millisecond after the expected ones, None where absent; lossless to 0.05 ms."""
+def pack(times: Times, expected: Times) -> bytes:
+    """Times as tenths of a millisecond after the expected ones, NaN where absent; lossless to 0.05 ms."""
     if len(times) != len(expected):
         raise ValueError(f"{len(times)} times, {len(expected)} expected")
-    ticks = np.rint((np.array(times, np.float64) - np.array(expected, np.float64)) / TICK)  # None becomes NaN
+    ticks = np.rint((np.asarray(times, np.float64) - np.asarray(expected, np.float64)) / TICK)  # None becomes NaN
     return zlib.compress(np.where(np.isnan(ticks), ABSENT, ticks).astype("<i4").tobytes(), 6)
 
 
-def unpack(packed: bytes, expected: Sequence[float], where: str) -> list[float | None]:
-    """Inverse of `pack`. Raises BadInput for bytes that do not hold exactly len(expected) times."""
+def unpack(packed: bytes, expected: Times, where: str) -> list[float | None]:
+    """Inverse of `pack`, None where absent. Raises BadInput for bytes that do not hold exactly len(expected) times."""
     limit = 4 * len(expected)
     try:
         raw = zlib.decompressobj().decompress(packed, limit + 1)
@@ -157,7 +160,7 @@ def unpack(packed: bytes, expected: Sequence[float], where: str) -> list[float |
     if len(raw) != limit:
         raise BadInput(f"{len(raw)} bytes of times instead of {limit}", where)
     ticks = np.frombuffer(raw, "<i4")
-    times: list[float | None] = (np.array(expected, np.float64) + ticks * TICK).tolist()
+    times: list[float | None] = (np.asarray(expected, np.float64) + ticks * TICK).tolist()
     for i in np.flatnonzero(ticks == ABSENT).tolist():
         times[i] = None
     return times

@@ -5,7 +5,14 @@ checkpoints without recalling much. The far half starts an exchange when any pac
 packet's place in the script as the exchange's clock.
 """
 
+from array import array
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import compress
+from math import isnan, nan
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ringback.flow.script import DatagramScript
 from ringback.record import DatagramOutcome, IcmpError, Lane
@@ -33,14 +40,17 @@ class Half:
                 self.replies.setdefault(send.after, []).append(i)
         self.ours = ours
         self.next = 0  # index into `timed`
-        self.sent: list[float | None] = [None] * len(ours)
-        self.received: list[float | None] = [None] * len(theirs)
+        self.theirs = theirs
         self.duplicates = 0
         self.corrupted = 0
         self.icmp: list[IcmpError] = []
 
     def refuse(self, event: Refused) -> None:
         note(event, self.icmp)
+
+
+def _known(at: float | None) -> bool:
+    return at is not None
 
 
 def note(event: Refused, errors: list[IcmpError]) -> None:
@@ -62,8 +72,10 @@ class NearDatagram(Half):
         self.port = port
         self.start = start
         self.index = {send.data: i for i, send in enumerate(script.far)}
+        self.sent: list[float | None] = [None] * len(script.near)
+        self.received: list[float | None] = [None] * len(script.far)
         self.answers: list[bytes] = []
-        self.bytes = 0  # both ways, headers included
+        self._besides = 0  # IP bytes of what came and counts as no arrival
         self.opened = False
         self.over = False
 
@@ -90,37 +102,43 @@ class NearDatagram(Half):
         """A packet of this flow went out or came in."""
         if type(event) is Sent:
             self.sent[event.index] = event.at
-            self.bytes += len(self.ours[event.index].data) + HEADERS
             return ()
         assert type(event) is Received
-        self.bytes += len(event.data) + HEADERS
         i = self.index.get(event.data)
         if i is None:
             self.corrupted += 1
+            self._besides += len(event.data) + HEADERS
             if len(self.answers) < MAX_ANSWERS:
                 self.answers.append(event.data[:512])
             return ()
         if self.received[i] is not None:
             self.duplicates += 1
+            self._besides += len(event.data) + HEADERS
             return ()
         self.received[i] = event.at
         if i in self.replies:
             return [Send(self.flow, event.at, self.ours[j].data, j, self.ttls[j]) for j in self.replies[i]]
         return ()
 
+    @property
+    def bytes(self) -> int:
+        """Through the access link, both ways."""
+        (_, ours), (_, theirs) = self._planned
+        passed = [*compress(ours, map(_known, self.sent)), *compress(theirs, map(_known, self.received))]
+        return self._besides + sum(passed) + HEADERS * len(passed)
+
+    @cached_property
+    def _planned(self) -> tuple[tuple[list[float], list[int]], tuple[list[float], list[int]]]:
+        """When each packet is due and its size, of either side: the same in every outcome."""
+        near, far = self.ours, self.theirs
+        return ([s.at for s in near], [len(s.data) for s in near]), ([s.at for s in far], [len(s.data) for s in far])
+
     def outcome(self) -> DatagramOutcome:
         """The near half alone: the outward lane's arrivals and the inward lane's departures are the far half's."""
-        script = self.script
-        outward = Lane(
-            [s.at for s in script.near], [len(s.data) for s in script.near], list(self.sent), [None] * len(self.sent)
-        )
+        (out_due, out_sizes), (in_due, in_sizes) = self._planned
+        outward = Lane(out_due, out_sizes, list(self.sent), [None] * len(self.sent))
         inward = Lane(
-            [s.at for s in script.far],
-            [len(s.data) for s in script.far],
-            [None] * len(self.received),
-            list(self.received),
-            self.duplicates,
-            self.corrupted,
+            in_due, in_sizes, [None] * len(self.received), list(self.received), self.duplicates, self.corrupted
         )
         return DatagramOutcome(outward, inward, list(self.icmp), list(self.answers), "lost")
 
@@ -133,6 +151,8 @@ class FarDatagram(Half):
         self.number = number
         self.port = port
         self.index = {send.data: i for i, send in enumerate(script.near)}
+        self.sent = array("d", [nan]) * len(script.far)  # far clock, NaN for never
+        self.received = array("d", [nan]) * len(script.near)
         self.flow: Flow | None = None
         self.anchor: float | None = None
         self.bytes_in = 0  # payload
@@ -150,7 +170,7 @@ class FarDatagram(Half):
             self.corrupted += 1
             return ()
         self.bytes_in += size
-        if self.received[i] is not None:
+        if not isnan(self.received[i]):
             self.duplicates += 1
             return ()
         self.received[i] = at
@@ -158,6 +178,11 @@ class FarDatagram(Half):
         for j in self.replies.get(i, ()):
             self._send(j, at, commands)
         return commands
+
+    @cached_property
+    def expected(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Seconds after the anchor at which near's and far's packets are due."""
+        return np.array([send.at for send in self.theirs]), np.array([send.at for send in self.ours])
 
     def foreign(self, size: int) -> None:
         """A packet on this flow that is none of the script's."""
@@ -175,7 +200,7 @@ class FarDatagram(Half):
             if at >= until:
                 break
             self.next += 1
-            self._send(i, max(at, now), commands)
+            self._send(i, at if at > now else now, commands)
         self.handed_to = until
         return commands
 

@@ -244,6 +244,9 @@ class FarEnd:
 
     def handle(self, event: Event, now: float) -> Sequence[Command]:
         if type(event) is Received:
+            half = self._flows.get(event.flow)
+            if half is not None and half.proven and (index := half.index.get(event.data)) is not None:
+                return half.arrive(event.flow, index, len(event.data), event.at)  # most of all that comes
             if type(event.flow) is int:
                 return self._try_event(event, now)
             return self._receive(event)
@@ -382,13 +385,12 @@ def _number(port: str) -> int | None:
 def _datagram_record(half: FarDatagram) -> control.FarExchange:
     if half.anchor is None:
         return control.FarExchange(half.number, None, corrupted=half.corrupted)
-    near = [half.anchor + send.at for send in half.script.near]
-    far = [half.anchor + send.at for send in half.script.far]
+    near, far = half.expected
     return control.FarExchange(
         half.number,
         half.anchor,
-        control.pack(half.received, near),
-        control.pack(half.sent, far),
+        control.pack(half.received, half.anchor + near),
+        control.pack(half.sent, half.anchor + far),
         half.duplicates,
         half.corrupted,
         icmp=list(half.icmp),

@@ -147,5 +147,6 @@ def check_specs(specs: Sequence[ExchangeSpec]) -> None:
 def held_by(script: Script) -> int:
     """Bytes of memory that a pending exchange takes, roughly."""
     if isinstance(script, DatagramScript):
-        return sum(len(send.data) + KEPT_PER_DATAGRAM for send in (*script.near, *script.far))
+        sends = (*script.near, *script.far)
+        return sum([len(send.data) for send in sends]) + KEPT_PER_DATAGRAM * len(sends)
     return sum(len(turn.data) for turn in script.turns)

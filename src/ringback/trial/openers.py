@@ -4,7 +4,6 @@ Equality is what counts as arrival. Resemblance never gets an answer; it only le
 leaving an exchange whose every packet was changed looking like one whose packets were dropped.
 """
 
-from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from ringback.trial.datagrams import FarDatagram
@@ -15,10 +14,9 @@ PART = 8  # bytes that must have stayed whole
 FIRST, LAST, STEP = 4, 128, 4  # bytes of a datagram or opening in which parts are taken, and how far apart
 
 
-def parts(data: bytes) -> Iterator[bytes]:
+def parts(data: bytes) -> list[bytes]:
     """Parts of a datagram or an opening by which a changed copy is told; those that others share tell nothing."""
-    for place in range(FIRST, min(len(data), LAST) - PART + 1, STEP):
-        yield data[place : place + PART]
+    return [data[place : place + PART] for place in range(FIRST, min(len(data), LAST) - PART + 1, STEP)]
 
 
 Known = TypeVar("Known")

@@ -5,6 +5,7 @@ from itertools import pairwise
 from math import inf
 
 import msgspec
+import numpy as np
 
 from ringback.errors import BadInput
 from ringback.flow.script import DatagramScript, Script
@@ -226,5 +227,5 @@ def _merge(outcome: DatagramOutcome, exchange: FarExchange, where: str) -> None:
     if exchange.anchor is None:  # nothing that counts as arrived ever came
         return
     anchor = exchange.anchor
-    outward.received = unpack(exchange.received, [anchor + at for at in outward.scheduled], where)
-    inward.sent = unpack(exchange.sent, [anchor + at for at in inward.scheduled], where)
+    outward.received = unpack(exchange.received, anchor + np.array(outward.scheduled), where)
+    inward.sent = unpack(exchange.sent, anchor + np.array(inward.scheduled), where)

@@ -220,16 +220,14 @@ class Session:
                 self._note_flows(owner, first)  # type: ignore[arg-type]
             return self._settle(commands, now)
         activity = self._by_flow.get(event.flow)  # type: ignore[union-attr]
-        if activity is None or activity.finished:
+        if activity is None:
             return ()
-        if type(event) is Sent:
-            return activity.handle(event, now)
-        due = activity.wake_at
         commands = activity.handle(event, now)
+        if not commands:  # then it ends nothing and moves no deadline either
+            return ()
         if activity.finished:
             return self._settle(commands, now)
-        if activity.wake_at != due:
-            self._time()
+        self._time()
         return commands
 
     def wake(self, now: float) -> Sequence[Command]:
@@ -255,6 +253,8 @@ class Session:
         done = [activity for activity in self._activities if activity.finished]
         for activity in done:
             self._activities.remove(activity)
+            self._by_flow = {flow: owner for flow, owner in self._by_flow.items() if owner is not activity}
+            self._calls = {flow: call for flow, call in self._calls.items() if flow in self._by_flow}
             self._take(activity)
         if not done and self._activities:
             return commands
@@ -281,8 +281,6 @@ class Session:
         if isinstance(activity, TriesActivity):
             self._tries += activity.results
             return
-        for flow in activity.running.datagrams:
-            del self._calls[flow]
         trial = activity.trial
         if trial is None:
             if self._locating is not None and activity.lane == "locate":

@@ -140,6 +140,14 @@ def _put_name(out: bytearray, name: str, seen: dict[bytes, int]) -> None:
 
 
 def _labels(name: str) -> list[bytes]:
+    plain = "\\" not in name and name.isascii()
+    labels = (name.encode().split(b".") if plain else _escaped_labels(name)) if name else []
+    if any(not 1 <= len(label) <= 63 for label in labels):
+        raise BadInput(f"name {name!r} has an empty label or one over 63 bytes", "dns.encode")
+    return labels
+
+
+def _escaped_labels(name: str) -> list[bytes]:
     labels: list[bytes] = []
     current, at = bytearray(), 0
     while at < len(name):
@@ -156,11 +164,7 @@ def _labels(name: str) -> list[bytes]:
         if value > 255:
             raise BadInput(f"name {name!r} is not in ASCII: use its A-label", "dns.encode")
         current.append(value)
-    if name:
-        labels.append(bytes(current))
-    if any(not 1 <= len(label) <= 63 for label in labels):
-        raise BadInput(f"name {name!r} has an empty label or one over 63 bytes", "dns.encode")
-    return labels
+    return [*labels, bytes(current)]
 
 
 def decode(data: bytes) -> Message | Malformed:
