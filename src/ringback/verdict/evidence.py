@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ringback.record import Round
 from ringback.verdict.harms import working_evidence
 from ringback.verdict.permutation import Lot, log_e_values, log_mix, lots_of, worst_half_ranks
-from ringback.verdict.scores import KIND_WEIGHTS, score_matrix, transport_kind
+from ringback.verdict.scores import KIND_WEIGHTS, datagram_ways, scores_of
 
 Floats = NDArray[np.float64]
 Factor = tuple[str, str]
@@ -115,8 +115,9 @@ def round_evidence(round_: Round, *, working: bool = True) -> RoundEvidence:
     Raises `ringback.errors.BadInput` for a round without exchanges or of mixed transports.
     """
     outcomes = [exchange.outcome for exchange in round_.exchanges]
-    kinds = KIND_WEIGHTS[transport_kind(outcomes)]
-    scores = score_matrix(outcomes, round_.checkpoints)
+    ways = datagram_ways(outcomes)
+    kinds = KIND_WEIGHTS["stream" if ways is None else "datagram"]
+    scores = scores_of(outcomes, ways, round_.checkpoints)
     read = [round_.read_to is None or t <= round_.read_to + 1e-9 for t in round_.checkpoints]
     drawn = lots_of(round_)
     return RoundEvidence(
@@ -124,7 +125,7 @@ def round_evidence(round_: Round, *, working: bool = True) -> RoundEvidence:
         form=round_.form,
         checkpoints=tuple(round_.checkpoints),
         factors={name: factor_bets(scores, kinds, lot, read) for name, lot in drawn.items()},
-        working=working_evidence(round_, drawn) if working else {},
+        working=working_evidence(round_, drawn, ways) if working else {},
     )
 
 

@@ -21,15 +21,7 @@ from numpy.typing import NDArray
 from ringback.record import Outcome, Round
 from ringback.verdict.bet import COARSE, DRAWS, FINE, Bet, filled, log_mean_e, struck
 from ringback.verdict.permutation import Lot
-from ringback.verdict.scores import (
-    Direction,
-    datagrams_of,
-    directions,
-    median_lag,
-    streams_of,
-    transport_kind,
-    undelivered,
-)
+from ringback.verdict.scores import Direction, Ways, median_lag, streams_of, undelivered
 from ringback.verdict.stream_harms import STREAM_HARMS, Bets, streams
 
 Floats = NDArray[np.float64]
@@ -115,19 +107,17 @@ def policed(way: Direction, met: Floats) -> Flags:
     burst = np.where(np.isfinite(rate), CALL_POLICE_BURST_S * rate, np.inf)
     dropped = np.zeros(met.shape, dtype=bool)
     order = np.argsort(np.where(np.isnan(met), np.inf, met), axis=1)
-    rows = np.arange(len(met))
-    tokens, last = burst.copy(), np.full(len(met), np.nan)
-    for column in order.T:
-        t, size = met[rows, column], sizes[rows, column]
-        real = ~np.isnan(t)
-        if not real.any():
-            break
-        gap = np.where(real & ~np.isnan(last), t - last, 0.0)
-        tokens = np.minimum(burst, tokens + gap * limit)
-        over = real & (tokens < size)
-        tokens = np.where(real & ~over, tokens - size, tokens)
-        last = np.where(real, t, last)
-        dropped[rows, column] = over
+    when, size = np.take_along_axis(met, order, 1), np.take_along_axis(sizes, order, 1)
+    real = ~np.isnan(when)  # in each row before all that are not
+    gaps = np.where(real, np.diff(when, axis=1, prepend=when[:, :1]), 0.0)
+    refill, size = np.ascontiguousarray((gaps * limit[:, None]).T), np.ascontiguousarray(np.where(real, size, 0.0).T)
+    over = np.zeros_like(size, dtype=bool)
+    tokens = burst
+    for i in range(int(real.any(axis=0).sum())):
+        tokens = np.minimum(burst, tokens + refill[i])
+        np.less(tokens, size[i], out=over[i])
+        tokens = tokens - np.where(over[i], 0.0, size[i])
+    np.put_along_axis(dropped, order, over.T, 1)
     return dropped
 
 
@@ -190,29 +180,32 @@ DECLARED: Mapping[str, tuple[str, ...]] = {
 # -- all of them---------------------------------------------------------------------------------------------------
 
 
-def working_evidence(round_: Round, drawn: Mapping[str, Lot]) -> dict[tuple[str, str], Floats]:
+def working_evidence(round_: Round, drawn: Mapping[str, Lot], ways: Ways | None) -> dict[tuple[str, str], Floats]:
     """log e-values against each declared harm, one a bet and slope, by (factor, harm), for each factor of the round.
 
     The bets and slopes of a harm are the same in every round: a cell's rounds are multiplied one by one, then averaged.
 
-    Factor `payload`: originals against harmed controls; `port`: the app's port against the other, harmed.
+    Factor `payload`: originals against harmed controls; `port`: the app's port against the other, harmed. ways: the
+    round's, None for one of streams.
     """
     outcomes = [exchange.outcome for exchange in round_.exchanges]
     starts = np.array([exchange.started_at for exchange in round_.exchanges], dtype=np.float64)
     rng = np.random.default_rng([0x52494E47, round_.number, *map(int, starts.view(np.uint32))])
     result: dict[tuple[str, str], Floats] = {}
-    bets_of = _bets_of(round_, outcomes, rng)
+    bets_of = _bets_of(round_, outcomes, ways, rng)
     for factor, lot in drawn.items():
         for harm, bets in bets_of(lot).items():
             result[factor, harm] = np.concatenate([log_mean_e(bet, lot) for bet in bets])
     return result
 
 
-def _bets_of(round_: Round, outcomes: Sequence[Outcome], rng: np.random.Generator) -> Callable[[Lot], dict[str, Bets]]:
+def _bets_of(
+    round_: Round, outcomes: Sequence[Outcome], ways: Ways | None, rng: np.random.Generator
+) -> Callable[[Lot], dict[str, Bets]]:
     """The bets on every harm that applies to this round's form, once the references are named."""
-    if transport_kind(outcomes) == "datagram":
+    if ways is not None:
         names = round_.form == "dns"
-        calls = _calls(*directions(datagrams_of(outcomes)), with_police=not names)
+        calls = _calls(*ways, with_police=not names)
         call_table = NAME_HARMS if names else CALL_HARMS
         return lambda lot: {harm: (strike(calls, lot, rng),) for harm, strike in call_table.items()}
     state = streams(streams_of(outcomes), round_.checkpoints[-1])

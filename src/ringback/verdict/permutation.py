@@ -57,13 +57,13 @@ def log_symmetric(log_weights: Floats, k: int) -> Floats:
     n = log_weights.shape[-1]
     if not 0 <= k <= n:
         raise ValueError(f"can't choose {k} of {n}")
-    weights = np.ascontiguousarray(np.moveaxis(log_weights, -1, 0))
-    table = np.full((k + 1, *log_weights.shape[:-1]), -np.inf)  # [j]: over the first i, later ones not yet counted
+    weights = np.ascontiguousarray(log_weights.T)
+    table = np.full((k + 1, *weights.shape[1:]), -np.inf)  # [j]: over the first i, later ones not yet counted
     table[0] = 0.0
     for i, weight in enumerate(weights):
         low, top = max(0, k - (n - i)), min(i + 1, k)  # below low, too few are left to reach k
         np.logaddexp(table[low + 1 : top + 1], table[low:top] + weight, out=table[low + 1 : top + 1])
-    return np.asarray(table[k], dtype=np.float64)
+    return np.asarray(table[k].T, dtype=np.float64)
 
 
 def log_e_by_stratum(log_weights: Floats, chosen: Flags, strata: Ints) -> Floats:

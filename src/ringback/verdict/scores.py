@@ -7,6 +7,7 @@ by the round's own outcomes, which no relabelling changes. Dead zones keep diffe
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,12 +49,16 @@ class Direction:
     lag: Floats
     wrong: Floats
 
-    @property
+    @cached_property
     def arrived(self) -> Flags:
         return self.counted & ~np.isnan(self.elapsed)
 
     def due(self, until: float) -> Flags:
         return self.counted & (self.scheduled <= until)
+
+
+Ways = tuple[Direction, Direction]
+"""Outward and inward."""
 
 
 def _dense(rows: Sequence[Sequence[float | None]], width: int) -> Floats:
@@ -73,7 +78,7 @@ def _above_least(delay: Floats, rows: Flags) -> Floats:
     return delay
 
 
-def directions(outcomes: Sequence[DatagramOutcome]) -> tuple[Direction, Direction]:
+def directions(outcomes: Sequence[DatagramOutcome]) -> Ways:
     """(outward, inward) of a round. The two ends' clocks need not agree: only differences to the round's least count.
 
     Where the far half's record never came, outward is not counted at all and inward is counted against the script. The
@@ -201,9 +206,9 @@ def slowness(times: Floats) -> Floats:
     return np.where(np.isinf(times), 1.0, np.clip(score, 0.0, 1.0))
 
 
-def _slow(outcomes: Sequence[StreamOutcome], until: float) -> Floats:
+def _slow(outcomes: Sequence[StreamOutcome], checkpoints: Sequence[float]) -> Floats:
     """The worst of the whole exchange, its upload and its download, each against the round's best."""
-    slow = slowness(finish_times(outcomes, until))
+    slow = np.array([slowness(finish_times(outcomes, t)) for t in checkpoints])
     for way in transfers.WAYS:
         times = transfers.seconds(outcomes, way)
         if not np.isnan(times).any():
@@ -214,7 +219,7 @@ def _slow(outcomes: Sequence[StreamOutcome], until: float) -> Floats:
 def _stream_scores(outcomes: Sequence[StreamOutcome], checkpoints: Sequence[float]) -> dict[str, Floats]:
     return {
         "undone": np.array([[_undone(o, t) for o in outcomes] for t in checkpoints]),
-        "slow": np.array([_slow(outcomes, t) for t in checkpoints]),
+        "slow": _slow(outcomes, checkpoints),
     }
 
 
@@ -235,6 +240,11 @@ def transport_kind(outcomes: Sequence[Outcome]) -> str:
     raise BadInput("the exchanges of a round must be of one transport, and at least one", "round")
 
 
+def datagram_ways(outcomes: Sequence[Outcome]) -> Ways | None:
+    """(outward, inward) of a round of datagrams; None of streams. Raises BadInput as `transport_kind`."""
+    return directions(datagrams_of(outcomes)) if transport_kind(outcomes) == "datagram" else None
+
+
 def score_matrix(outcomes: Sequence[Outcome], checkpoints: Sequence[float]) -> dict[str, Floats]:
     """Scores by kind, each of shape (checkpoints, exchanges) in [0, 1].
 
@@ -244,6 +254,11 @@ def score_matrix(outcomes: Sequence[Outcome], checkpoints: Sequence[float]) -> d
     and that of an upload and a download by themselves.
     A score at checkpoint t (s after each exchange's start) uses what was due by t and had come within a grace of 1 s.
     """
-    if transport_kind(outcomes) == "datagram":
-        return call_scores(*directions(datagrams_of(outcomes)), checkpoints)
+    return scores_of(outcomes, datagram_ways(outcomes), checkpoints)
+
+
+def scores_of(outcomes: Sequence[Outcome], ways: Ways | None, checkpoints: Sequence[float]) -> dict[str, Floats]:
+    """The same, where `datagram_ways` are known already."""
+    if ways is not None:
+        return call_scores(*ways, checkpoints)
     return _stream_scores(streams_of(outcomes), checkpoints)
