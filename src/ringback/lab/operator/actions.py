@@ -77,11 +77,12 @@ def _loss(rule: Rule, context: Context) -> Act:
 def _slot(rule: Rule, context: Context) -> Callable[[Flow, bool], tuple[dict[object, float], object]]:
     """Where a limiter keeps its level: with the flow, the participant or the network, each direction its own."""
     per, index, shared = rule.action.per, context.place, context.memory
+    keys = (index, False), (index, True)
     if per == "flow":
-        return lambda flow, outward: (flow.memory, (index, outward))
+        return lambda flow, outward: (flow.memory, keys[outward])
     if per == "host":
         return lambda flow, outward: (shared, (index, flow.local, outward))
-    return lambda flow, outward: (shared, (index, outward))
+    return lambda flow, outward: (shared, keys[outward])
 
 
 def _police(rule: Rule, context: Context) -> Act:
@@ -92,7 +93,8 @@ def _police(rule: Rule, context: Context) -> Act:
 
     def act(flow: Flow, packet: Packet, outward: bool, when: float) -> Effect | None:
         memory, key = slot(flow, outward)
-        full = max(memory.get(key, when), when) + packet.size / rate
+        full = memory.get(key, when)
+        full = (full if full > when else when) + packet.size / rate
         if full - when > depth + 1e-9:
             return Effect(None, when)
         memory[key] = full

@@ -1,7 +1,8 @@
 """The box at one hop: it follows flows, knows them by its rules' triggers, and does what the rules say, in order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
+from typing import NamedTuple
 
 from ringback.catalogue import Catalogue
 from ringback.lab.operator.actions import ANSWERING, Act, Context, Effect, action
@@ -16,7 +17,15 @@ IDLE_S = 300.0  # a flow that is silent for so long is forgotten
 MOST_FLOWS = 65_536  # beyond these the oldest is forgotten
 LOOKED_AT = 64  # datagrams of a flow that are inspected; one that has shown nothing by then is let be
 
-Standing = tuple[Rule, Known, Act]
+
+class Standing(NamedTuple):
+    """A rule at work. always: nothing but its match decides whether it acts: no time of its own, no block that an
+    earlier match has left."""
+
+    rule: Rule
+    known: Known
+    act: Act
+    always: bool
 
 
 class Device:
@@ -25,7 +34,12 @@ class Device:
     def __init__(self, rules: Sequence[Rule], catalogue: Catalogue, router: str, rng: Random, started: float) -> None:
         memory: dict[object, float] = {}
         self._rules: tuple[Standing, ...] = tuple(
-            (rule, known(rule, catalogue), action(rule, Context(i, router, rng, memory)))
+            Standing(
+                rule,
+                known(rule, catalogue),
+                action(rule, Context(i, router, rng, memory)),
+                rule.residual_s == 0 and rule.since is None and rule.until is None,
+            )
             for i, rule in enumerate(rules)
         )
         shown = tuple(i for i, rule in enumerate(rules) if rule.trigger in SHOWN)
@@ -34,7 +48,7 @@ class Device:
             TCP: tuple(i for i in shown if rules[i].trigger != "dns"),
         }
         self._at_once = tuple(i for i, rule in enumerate(rules) if rule.trigger not in SHOWN)
-        self._residual = any(rule.residual_s > 0 for rule in rules)
+        self._unmatched = self._acting(())
         self._blocks: tuple[dict[object, float], ...] = tuple({} for _ in rules)  # what each keeps blocked, until when
         self._realms = {**REALMS, **realms(catalogue)}
         self._started = started
@@ -56,9 +70,17 @@ class Device:
         flow.bytes += packet.size - IPV4_HEADER
         if flow.looking:
             self._look(flow, packet, outward)
-        if flow.matched or self._residual:
-            return self._act(flow, packet, outward, now)
+        acting = flow.acting[outward]
+        if acting:
+            return self._act(acting, flow, packet, outward, now)
         return ((now, packet, outward),)
+
+    def _acting(self, matched: Iterable[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Indices of the rules that packets of a flow that these rules recognise have to pass, inwards and outwards:
+        these, and those whose blocks may outlast a flow."""
+        concerned = [i for i, standing in enumerate(self._rules) if i in matched or standing.rule.residual_s > 0]
+        directions = [(i, self._rules[i].rule.direction) for i in concerned]
+        return tuple(i for i, way in directions if way != "out"), tuple(i for i, way in directions if way != "in")
 
     def _begin(self, key: tuple[int, str, int, str, int], packet: Packet, now: float) -> Flow:
         old = self._flows.pop(key, None)
@@ -69,7 +91,8 @@ class Device:
         if len(self._flows) >= MOST_FLOWS:
             del self._flows[next(iter(self._flows))]
         self._flows[key] = flow
-        flow.matched = tuple(i for i in self._at_once if self._rules[i][1](flow))
+        flow.matched = tuple(i for i in self._at_once if self._rules[i].known(flow))
+        flow.acting = self._acting(flow.matched) if flow.matched else self._unmatched
         flow.waiting = self._by_bytes[key[0]]
         if key[0] == TCP:
             flow.opening = Reassembly()
@@ -88,9 +111,10 @@ class Device:
             shown = outward and flow.opening is not None and self._segment(flow, flow.opening, packet)
         if not shown:
             return
-        found = [i for i in flow.waiting if self._rules[i][1](flow)]
+        found = [i for i in flow.waiting if self._rules[i].known(flow)]
         if found:
-            flow.matched = tuple(sorted((*flow.matched, *found)))
+            flow.matched = (*flow.matched, *found)
+            flow.acting = self._acting(flow.matched)
             flow.waiting = tuple(i for i in flow.waiting if i not in found)
             flow.looking = flow.looking and bool(flow.waiting)
 
@@ -121,35 +145,35 @@ class Device:
             flow.looking = False
         return flow.label is not None
 
-    def _act(self, flow: Flow, packet: Packet, outward: bool, now: float) -> tuple[Passage, ...]:
+    def _act(self, acting: Iterable[int], flow: Flow, packet: Packet, outward: bool, now: float) -> tuple[Passage, ...]:
         when = now
         injected: tuple[Passage, ...] = ()
-        for i, (rule, _, act) in enumerate(self._rules):
-            matched = i in flow.matched
-            if not matched and not rule.residual_s:
-                continue
-            if rule.direction != "both" and (rule.direction == "out") != outward:
-                continue
-            effect = self._effect(i, rule, act, matched, flow, packet, outward, when)
+        for i in acting:
+            standing = self._rules[i]
+            if standing.always:
+                effect = standing.act(flow, packet, outward, when)
+            else:
+                effect = self._effect(i, standing, flow, packet, outward, when)
             if effect is None:
                 continue
             injected += effect.injected
             if effect.packet is None:
                 return injected
             packet, when = effect.packet, effect.when
-        return (*injected, (when, packet, outward))
+        passed = (when, packet, outward)
+        return (*injected, passed) if injected else (passed,)
 
     def _effect(
-        self, i: int, rule: Rule, act: Act, matched: bool, flow: Flow, packet: Packet, outward: bool, when: float
+        self, i: int, standing: Standing, flow: Flow, packet: Packet, outward: bool, when: float
     ) -> Effect | None:
         """What this rule does to the packet: its action, or the block that an earlier match has left."""
-        key = _residual_key(rule, flow)
+        rule, matched, key = standing.rule, i in flow.matched, _residual_key(standing.rule, flow)
         blocked = rule.residual_s > 0 and when < self._blocks[i].get(key, 0.0)
         if blocked and not (matched and rule.action.kind in ANSWERING):
             return Effect(None, when)
         if not matched or not rule.holds(self._started + when):
             return None
-        effect = act(flow, packet, outward, when)
+        effect = standing.act(flow, packet, outward, when)
         if effect is not None and rule.residual_s > 0:
             self._blocks[i][key] = when + rule.residual_s
         return effect

@@ -47,11 +47,12 @@ class Flow:
     """One 5-tuple, both ways. local: the participant's side.
 
     packets, bytes: that reached the hop, both ways together; bytes of IP payload. matched: indices of the hop's rules
-    that recognised it; waiting: of those that may yet, while `looking`. memory: what rules keep of it.
+    that recognised it; waiting: of those that may yet, while `looking`; acting: of those that its packets have to pass,
+    inwards and outwards. memory: what rules keep of it.
     """
 
     __slots__ = (
-        "bytes", "host", "key", "label", "last", "local", "looked", "looking", "matched", "memory", "names",
+        "acting", "bytes", "host", "key", "label", "last", "local", "looked", "looking", "matched", "memory", "names",
         "opening", "packets", "remote", "session", "sni", "waiting",
     )  # fmt: skip
 
@@ -64,6 +65,7 @@ class Flow:
         self.looking = False
         self.looked = 0
         self.matched: tuple[int, ...] = ()
+        self.acting: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
         self.waiting: tuple[int, ...] = ()
         self.memory: dict[object, float] = {}
         self.opening: Reassembly | None = None
