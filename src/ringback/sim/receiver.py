@@ -13,7 +13,18 @@ BLOCKS = 3  # SACK blocks that fit beside timestamps
 class Receiver:
     """`ack_at`: when `acknowledged` must have been sent at the latest (`-inf`: at once), or inf."""
 
-    __slots__ = ("_chunks", "_duplicate", "_fin_at", "_got", "_pending", "_quick", "_ranges", "ack_at", "next")
+    __slots__ = (
+        "_chunks",
+        "_duplicate",
+        "_fin_at",
+        "_got",
+        "_pending",
+        "_quick",
+        "_ranges",
+        "ack_at",
+        "next",
+        "window",
+    )
 
     def __init__(self, first: int) -> None:
         self.next = first
@@ -25,11 +36,8 @@ class Receiver:
         self._got = 0
         self._pending = 0
         self._quick = QUICK_ACKS
-
-    @property
-    def window(self) -> int:
+        self.window = WINDOW
         """It grows ahead of the data, as receive buffers are tuned (Linux tcp_moderate_rcvbuf)."""
-        return min(WINDOW + 2 * self._got, MAX_WINDOW)
 
     @property
     def ended(self) -> bool:
@@ -66,6 +74,7 @@ class Receiver:
             if not self._ranges:
                 self._chunks.clear()
         self._got += len(out)
+        self.window = min(WINDOW + 2 * self._got, MAX_WINDOW)
         if self._fin_at == self.next:
             self.next += 1
             self.ack_at = -inf
@@ -97,4 +106,4 @@ class Receiver:
         if self._duplicate is not None:
             first, self._duplicate = self._duplicate, None
             return (first, *self._ranges[: BLOCKS - 1])
-        return tuple(self._ranges[:BLOCKS])
+        return tuple(self._ranges[:BLOCKS]) if self._ranges else ()

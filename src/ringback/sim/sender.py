@@ -106,13 +106,14 @@ class Sender:
 
     def acknowledged(self, ack: int, sack: Sack, window: int, now: float) -> None:
         """An ACK has arrived."""
-        self._window = max(window, MSS)  # no zero-window probes: receivers here never close their window
+        self._window = window if window > MSS else MSS  # no zero-window probes: receivers here never close their window
         if not self._segments:
             return
         pipe = len(self._segments) - self._sacked - self._lost
         delivered, rtt_first, rtt_last = self._take_acked(ack, now)
         advanced = delivered or ack > self.unacked
-        self.unacked = max(self.unacked, ack)
+        if ack > self.unacked:
+            self.unacked = ack
         if sack:
             more, first, last = self._take_sacked(sack, now)
             delivered += more

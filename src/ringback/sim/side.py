@@ -98,12 +98,11 @@ class Side:
         return [command for command in commands if type(command) is not Send], due
 
     def _send_next(self, sends: list[Send]) -> None:
-        """Send the last of the list, and what is due as well, and plan the next."""
-        clock = self._clock
-        now = clock.now
-        self._send(sends.pop())
-        while sends and sends[-1].at <= now:
-            self._send(sends.pop())
+        """Send the last of the list, and what is due before anything else happens, and plan the next."""
+        clock, send = self._clock, self._send
+        send(sends.pop())
+        while sends and clock.reaches(sends[-1].at):
+            send(sends.pop())
         if sends:
             heappush(clock.heap, (sends[-1].at, clock.order(), self._send_next, sends))
 

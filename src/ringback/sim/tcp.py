@@ -63,6 +63,7 @@ class Connection:
         self._sender = Sender(first + 1, self._emit)
         self._receiver: Receiver | None = None
         self._state = "new"  # then "syn-sent" or "syn-received", "open", "dead"
+        self.over = False
         self._detached = False  # the application has closed
         self._told_end = False
         self._tries = 0
@@ -125,10 +126,6 @@ class Connection:
             self._clock.at(self._clock.now, self._owner.refused, error)
         if self._state == "syn-sent":
             self._fail(HARD_ERRORS.get(code, "host_unreachable") if type == 3 else "host_unreachable")
-
-    @property
-    def over(self) -> bool:
-        return self._state == "dead"
 
     def _take_reset(self, packet: Packet) -> None:
         """RFC 9293 section 3.10.7 with RFC 5961: only the exact next number resets, another in the window is asked."""
@@ -215,8 +212,8 @@ class Connection:
         self, data: bytes, size: int, seq: int, ack: int, flags: int, sack: tuple[tuple[int, int], ...] = ()
     ) -> None:
         window = self._receiver.window if self._receiver else 65535
-        source, port = self._local
-        self.away(Packet(TCP, source, port, *self._remote, data, size, self.ttl, seq, ack, flags, window, sack))
+        (source, port), (remote, remote_port) = self._local, self._remote
+        self.away(Packet(TCP, source, port, remote, remote_port, data, size, self.ttl, seq, ack, flags, window, sack))
 
     # -- time and end -----------------------------------------------------------------------------------------------
 
@@ -227,9 +224,11 @@ class Connection:
         self._plan()
 
     def _plan(self) -> None:
-        due = min(self._sender.timer_at, self._syn_at)
-        if self._receiver is not None and self._receiver.ack_at < due:
-            due = self._receiver.ack_at
+        due, receiver = self._sender.timer_at, self._receiver
+        if self._syn_at < due:
+            due = self._syn_at
+        if receiver is not None and receiver.ack_at < due:
+            due = receiver.ack_at
         if due < self._timer_planned:
             self._timer_planned = due
             self._clock.at(due, self._tick, due)
@@ -265,6 +264,7 @@ class Connection:
 
     def _die(self) -> None:
         self._state = "dead"
+        self.over = True
         self._sender.timer_at = self._syn_at = inf
 
 
