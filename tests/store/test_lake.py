@@ -6,14 +6,16 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import msgspec
 import pyarrow as pa
 import pytest
 
 from ringback.collect.importing import Tally
-from ringback.errors import BadInput
-from ringback.store import Lake, Reading, Selection, check, intake, rebuild, schema
+from ringback.errors import BadInput, Damaged, Unavailable
+from ringback.store import Lake, Reading, Selection, check, intake, manifest, rebuild, schema
 from ringback.store import lake as keeping
+from ringback.store.engine import answered
 from tests.collect.records import line, telegram
 from tests.conftest import ROOT
 from tests.store.observations import START, seen
@@ -114,8 +116,58 @@ def test_a_question_to_a_damaged_lake_is_answered_with_what_to_do(lake: Lake, co
         lambda reading: list(reading.observations()),
     ]
     for question in questions:
-        with pytest.raises(BadInput, match="store check"):
+        with pytest.raises(Damaged, match="store check"):
             question(Reading(lake))
+
+
+def out_of_memory() -> BaseException:
+    """The engine's own error."""
+    small = duckdb.connect(config={"memory_limit": "2MB", "max_temp_directory_size": "0B"})
+    with pytest.raises(duckdb.OutOfMemoryException) as found:
+        small.sql("select range % 100003 k, list(range) from range(300000) group by k").to_arrow_table()
+    return found.value
+
+
+FULL = duckdb.IOException('IO Error: Could not write file "/tmp/x": No space left on device')
+BUG = duckdb.BinderException('Binder Error: Referenced column "x" not found')
+
+
+@pytest.mark.parametrize(
+    ("error", "harm", "kind", "told"),
+    [
+        (out_of_memory, False, Unavailable, "memory ran out"),
+        (MemoryError, False, Unavailable, "memory ran out"),
+        (out_of_memory, True, Unavailable, "memory ran out"),
+        (lambda: FULL, False, Unavailable, "the disk is full"),
+        (lambda: BUG, False, duckdb.BinderException, "Binder"),
+        (lambda: BUG, True, Damaged, "store check"),
+    ],
+)
+def test_only_what_is_damaged_is_called_so(
+    lake: Lake, error: Callable[[], BaseException], harm: bool, kind: type[BaseException], told: str
+) -> None:
+    class Failing:
+        def to_pyarrow(self) -> None:
+            raise error()
+
+    lake.append([seen(1), seen(2, hours=24)])
+    if harm:
+        lake.parts()[1].write_bytes(lake.parts()[1].read_bytes()[:-1] + b"?")
+    with pytest.raises(kind, match=told) as found:
+        answered(Failing(), lake.parts)
+    if kind is Damaged:
+        assert found.value.where == str(lake.parts()[1])  # type: ignore[attr-defined]
+
+
+def test_what_may_not_be_read_is_neither_missing_nor_damaged(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.append([seen(1)])
+
+    def refused(file: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(manifest, "checksum", refused)
+    found = manifest.fault(OSError("can't open"), lake.parts())
+    assert str(found).startswith(f"{lake.parts()[0]} can't be read: Permission denied")
 
 
 def test_the_files_say_which_version_of_the_schema_they_hold(lake: Lake) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ringback.errors import BadInput
 from ringback.record import CellCount, Said
 from ringback.store import Lake, Reading, Selection, check, queries, schema, summaries
+from ringback.store.queries import EVERYTHING
 from tests.store.observations import seen
 
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table")  # ibis 12's own call of DuckDB 2
@@ -227,9 +228,28 @@ def test_cells_are_what_counting_by_hand_gives(rows: list[tuple[Any, ...]]) -> N
 BYS: list[list[str]] = [[], ["app"], ["asn", "function"], ["country", "day"], ["path", "region"], ["month"]]
 
 
-def directly(reading: Reading, by: list[str]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = queries.cells(queries.summary(reading.table, by), by).to_pyarrow().to_pylist()
-    return found
+def directly(reading: Reading, by: list[str], selection: Selection = EVERYTHING) -> list[CellCount]:
+    """The same question with nothing kept."""
+    summed = queries.summary(queries.selected(reading.table, selection), by)
+    clusters = queries.clusters(summed, by).to_pyarrow().to_pylist()
+    return [
+        CellCount(
+            keys={name: cell.pop(name) for name in by},
+            clusters=tuple(
+                sorted(
+                    (row["restricted"], row["decided"], row["times"])
+                    for row in clusters
+                    if all(row[name] == keys[name] for name in by)
+                )
+            ),
+            **cell,
+        )
+        for cell, keys in ((dict(row), row) for row in queries.cells(summed, by).to_pyarrow().to_pylist())
+    ]
+
+
+def in_any_order(cells: list[CellCount]) -> list[str]:
+    return sorted(map(repr, cells))
 
 
 @pytest.mark.parametrize("by", BYS, ids="-".join)
@@ -237,24 +257,29 @@ def test_a_kept_summary_answers_as_the_observations_do_whatever_is_added_or_lost
     reading: Reading, by: list[str]
 ) -> None:
     lake = reading.lake
-    for step in range(4):
+    for step in range(5):
         if step == 1:
             lake.append([seen(50 + n, hours=24 * n, pseudonym="d") for n in range(4)])
         if step == 2:
             lake.compact()
-        if step == 3:
-            for file in (lake.folder / "summaries").iterdir():
-                file.write_bytes(b"damaged")
-        now = Reading(lake)
-        for _ in range(2):  # made, then kept
-            cells = now.cells(by)
-            assert rows([{**cell.keys, "n": cell.n, "participants": cell.participants} for cell in cells]) == rows(
-                [
-                    {**{name: row[name] for name in by}, "n": row["n"], "participants": row["participants"]}
-                    for row in directly(now, by)
-                ]
+        for file in (lake.folder / "summaries").iterdir() if step > 2 else ():
+            content = file.read_bytes()
+            file.write_bytes(
+                b"damaged" if step == 3 else b"PAR1" + bytes(len(content) // 2) + content[-len(content) // 2 :]
             )
+        now = Reading(lake)
+        chosen = Selection(app=["whatsapp"], since=date(2025, 8, 14)) if step == 1 else EVERYTHING
+        wanted = in_any_order(directly(now, by, chosen))
+        for _ in range(2):  # made, then kept
+            assert in_any_order(now.cells(by, chosen, clustered=True)) == wanted
     assert check(lake) == []
+
+
+def test_where_no_summary_can_be_kept_the_answer_is_the_same(reading: Reading) -> None:
+    (reading.lake.folder / "summaries").write_bytes(b"in the way")
+    for chosen in (EVERYTHING, Selection(path=["direct"])):
+        wanted = in_any_order(directly(reading, ["app"], chosen))
+        assert in_any_order(reading.cells(["app"], chosen, clustered=True)) == wanted
 
 
 def test_a_choice_among_several_values_is_not_answered_from_a_summary_that_would_count_people_twice() -> None:

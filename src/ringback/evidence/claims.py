@@ -175,18 +175,21 @@ def timeline() -> tuple[PolicyEvent, ...]:
 
 
 def _counts(verdicts: Iterable[Verdicts]) -> list[Count]:
-    tallies: dict[Key, dict[str, list[float]]] = {}
-    people: dict[Key, dict[int, set[str]]] = {}
+    keyed: dict[Key, list[Verdicts]] = {}
     for one in verdicts:
-        own = tallies.setdefault(one.key, {}).setdefault(one.cluster, [0.0, 0.0])
-        own[0] += one.status == "restricted"
-        own[1] += one.status in ("restricted", "working")
-        if one.daily:
-            people.setdefault(one.key, {}).setdefault(int(one.at // DAY), set()).add(one.cluster)
+        keyed.setdefault(one.key, []).append(one)
     made = []
-    for key, tally in tallies.items():
-        days = [len(seen) for seen in people.get(key, {}).values()]
-        clusters = tuple((hit, decided) for hit, decided in tally.values())
+    for key, own in keyed.items():
+        tallies: dict[str, list[int]] = {}
+        people: dict[int, set[str]] = {}
+        for one in own:
+            tally = tallies.setdefault(one.cluster, [0, 0])
+            tally[0] += one.status == "restricted"
+            tally[1] += one.status in ("restricted", "working")
+            if one.daily:
+                people.setdefault(int(one.at // DAY), set()).add(one.cluster)
+        days = [len(seen) for seen in people.values()]
+        clusters = tuple((float(hit), float(decided)) for hit, decided in tallies.values())
         made.append(Count(key, clusters, participants=max(days, default=0), visits=sum(days)))
     return made
 
@@ -265,6 +268,11 @@ def _event_share(
     return _judge(found.value, found.interval, found.n, condition)
 
 
+def _cells(condition: Condition) -> list[tuple[str, str]]:
+    """The apps' functions that it is weighed by."""
+    return [(condition.app, name) for name in (condition.function, condition.where) if name is not None]
+
+
 def answer(
     claim: Claim, verdicts: Sequence[Verdicts], seen: Sequence[Event] = (), watched: Sequence[Key] = ()
 ) -> Answered:
@@ -278,21 +286,29 @@ def answer(
         return Answered(claim.id, "untested", None, None, 0, f"not measurable by probes: {claim.not_measurable}", ())
     start = datetime(claim.date.year, claim.date.month, claim.date.day, tzinfo=UTC).timestamp()
     span = (start, start + claim.days * DAY)
-    then = [one for one in verdicts if span[0] <= one.at < span[1] and one.key.path == "direct"]
-    within = [one for one in then if one.key.country == claim.country]
     meant = {(condition.app, condition.function) for condition in claim.conditions}
-    elsewhere = sum(one.key.country != claim.country and (one.key.app, one.key.function) in meant for one in then)
+    within: dict[tuple[str, str], list[Verdicts]] = {
+        cell: [] for condition in claim.conditions for cell in _cells(condition)
+    }
+    elsewhere = 0
+    for one in verdicts:
+        cell = (one.key.app, one.key.function)
+        if cell in within and span[0] <= one.at < span[1] and one.key.path == "direct":
+            if one.key.country == claim.country:
+                within[cell].append(one)
+            else:
+                elsewhere += cell in meant
 
     def weighed(condition: Condition, level: float) -> Found:
         if condition.kind == "event":
             here = [key for key in watched if key.country == claim.country]
             return _event_share(here, seen, condition, span, level)
-        own = [one for one in within if (one.key.app, one.key.function) == (condition.app, condition.function)]
+        own = within[condition.app, condition.function]
         if condition.where is not None:
             hit = {
                 (one.key.asn, one.key.region)
-                for one in within
-                if (one.key.app, one.key.function, one.status) == (condition.app, condition.where, "restricted")
+                for one in within[condition.app, condition.where]
+                if one.status == "restricted"
             }
             own = [one for one in own if (one.key.asn, one.key.region) in hit]
         judge = _share if condition.kind in ("share", "contrast") else _among_restricted

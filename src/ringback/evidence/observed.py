@@ -75,13 +75,14 @@ def verdicts(observations: Iterable[Said]) -> list[Verdicts]:
             session = (_cluster(one), one.app, one.function, one.asn, one.time.toordinal())
             tunnels[session] = tunnels.get(session, False) or one.status == "working"
     made = []
+    keys: dict[Key, Key] = {}  # one of each, that many share: it is compared again and again
     for one in own:
         if one.path == "direct":
             tunnel = tunnels.get((_cluster(one), one.app, one.function, one.asn, one.time.toordinal()))
             bypassed = True if one.bypassed_by else tunnel
             made.append(
                 Verdicts(
-                    _key(one),
+                    keys.setdefault(key := _key(one), key),
                     one.time.timestamp(),
                     _cluster(one),
                     one.status,

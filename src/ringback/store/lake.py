@@ -10,7 +10,7 @@ Adding is idempotent by an observation's id. An id covers the time, so that a da
 import io
 import os
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from hashlib import sha256
@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ringback.collect.importing.files import DAMAGE
-from ringback.errors import BadInput, Damaged
+from ringback.errors import BadInput
 from ringback.record import Observation
 from ringback.store import leftovers, schema
 from ringback.store import manifest as listing
@@ -50,6 +50,7 @@ class Lake:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._seen: tuple[object, Mapping[str, Part]] = (None, {})
 
     def manifest(self) -> Manifest:
         """Raises BadInput where it is damaged."""
@@ -58,19 +59,29 @@ class Lake:
     def parts(self, since: date | None = None, until: date | None = None) -> list[Path]:
         """Files that hold days within [since, until], in order of time."""
         low, high = (since or date.min).isoformat(), (until or date.max).isoformat()
-        parts = self.manifest().parts
+        parts = self._listed()
         return [self.folder / path for path in sorted(parts) if low <= parts[path].day <= high]
 
     def days(self, since: date | None = None, until: date | None = None) -> list[date]:
         """UTC days within [since, until] that have observations, in order."""
-        days = {date.fromisoformat(part.day) for part in self.manifest().parts.values()}
+        days = {date.fromisoformat(part.day) for part in self._listed().values()}
         return sorted(day for day in days if (since or date.min) <= day <= (until or date.max))
+
+    def _listed(self) -> Mapping[str, Part]:
+        """The parts, read from the list only where that is another file than the last time."""
+        try:
+            told = (self.folder / listing.NAME).stat()
+        except OSError:
+            return self.manifest().parts
+        state = (told.st_ino, told.st_mtime_ns, told.st_size)
+        if self._seen[0] != state:
+            self._seen = (state, self.manifest().parts)
+        return self._seen[1]
 
     def append(self, observations: Iterable[Observation], *, derived: bool = False) -> Added:
         """Adds what is not there. derived: made from a raw file in this lake, so `rebuild` makes it again.
 
-        Raises BadInput where a part of the same day is damaged (`check` says which), Unavailable where nothing can be
-        written.
+        Raises Damaged where a part of the same day is (`check` says which), Unavailable where nothing can be written.
         """
         with listing.locked(self.folder):
             manifest = self.manifest()
@@ -242,8 +253,9 @@ class Lake:
                 schema.version(part.schema_arrow, path)
                 return part.read(columns)
         except (OSError, pa.ArrowException) as error:
-            where = str(self.folder / path)
-            raise Damaged("is missing or damaged; `ringback store check` says what to do", where) from error
+            if told := listing.fault(error, [self.folder / path]):
+                raise told from error
+            raise
 
     def _write(self, manifest: Manifest, day: str, rows: pa.Table, derived: bool) -> None:
         packed = io.BytesIO()

@@ -6,14 +6,15 @@ the new one, and at worst a file that nobody lists.
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from errno import ENOSPC
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 
-from ringback.errors import BadInput, Damaged, Unavailable
+from ringback.errors import BadInput, Damaged, RingbackError, Unavailable
 
 SCHEMA = "ringback/lake/1"
 NAME = "manifest.json"
@@ -115,7 +116,8 @@ def write(file: Path, content: bytes) -> None:
         part.replace(file)
         _sync(file.parent)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise Unavailable(
             f"{file} can't be written: {error.strerror}", "check the disk and the folder's rights"
         ) from error
@@ -136,6 +138,27 @@ def checksum(file: Path) -> str:
         while piece := content.read(1 << 20):
             found.update(piece)
     return found.hexdigest()
+
+
+def fault(error: BaseException, parts: Iterable[Path]) -> RingbackError | None:
+    """What made reading these parts fail, as far as that can be found out: memory or disk ran out, one of them is
+    missing or other than it was written (they are named for their content), or may not be read. None: none of this, so
+    `error` is about something else."""
+    if isinstance(error, MemoryError) or "Out of Memory" in str(error):
+        return Unavailable("memory ran out on this question", "ask for fewer days, or end other programs")
+    if getattr(error, "errno", None) == ENOSPC or "No space left" in str(error):
+        return Unavailable("the disk is full", "make room on it")
+    told = str(error)
+    for file in sorted(parts, key=lambda one: str(one) not in told):  # what the error names, first
+        try:
+            whole = checksum(file).startswith(file.name.partition(".")[0])
+        except FileNotFoundError:
+            whole = False
+        except OSError as refused:
+            return Unavailable(f"{file} can't be read: {refused.strerror}", "check the disk and the folder's rights")
+        if not whole:
+            return Damaged("is missing or damaged; `ringback store check` says what to do", str(file))
+    return None
 
 
 @contextmanager

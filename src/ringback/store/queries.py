@@ -4,7 +4,7 @@ No SQL, and none of what does not mean the same on each engine (as-of joins, buc
 the same expression runs on DuckDB here and on another ibis engine. Whoever asks gets records, see `reading`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -88,13 +88,14 @@ def chosen(selection: Selection) -> dict[str, Sequence[Any]]:
 
 
 def summary(table: Table, dimensions: Sequence[str]) -> Table:
-    """Observations added up for each UTC day, value of the dimensions, and kind of unit: what cells are counted from.
+    """Observations added up for each UTC day and value of the dimensions: what cells are counted from.
 
     A unit is what answers for itself: a pseudonym (it lives one day), else a cluster key (it may live longer, so it
-    stays a column), else the observation. Rows have `cluster` (None but for the second kind), `hit` and `decided` (how
-    many of a unit's observations are restricted; working or restricted), `times` (how many units have these two
-    counts), `people` (those of the first kind), and sums over them. Days can be put side by side: no unit but a cluster
-    is in two.
+    stays a column), else the observation. There are two kinds of rows, and None in what the other kind has. Whole ones,
+    one a day and value of the dimensions: SUMS, and `people` (how many pseudonyms). Those of units, one for each
+    `cluster` (None but for a cluster key), `hit` and `decided` (how many of a unit's observations are restricted;
+    working or restricted; undecided units are left out): `times`, how many units have these two counts. Days can be put
+    side by side: no unit but a cluster is in two.
     """
     keys = _keys([name for name in dimensions if name not in OF_DAY])
     status = _.status
@@ -110,26 +111,35 @@ def summary(table: Table, dimensions: Sequence[str]) -> Table:
         attempted=_.attempted.sum().fill_null(0),
         failed=_.failed.sum().fill_null(0),
     )
-    kinds = units.mutate(hit=units.restricted, decided=units.working + units.restricted)
-    return kinds.group_by(["day", *keys, "cluster", "hit", "decided"]).aggregate(
-        **{name: kinds[name].sum().cast("int64") for name in SUMS},
-        people=kinds.person.sum().cast("int64"),
-        times=kinds.count().cast("int64"),
+    by_day = ["day", *keys]
+    counts = dict.fromkeys((*SUMS, "people"), "int64")
+    whole = units.group_by(by_day).aggregate(
+        **{name: units[name].sum().cast("int64") for name in SUMS}, people=units.person.sum().cast("int64")
     )
+    kinds = units.mutate(hit=units.restricted.cast("int64"), decided=(units.working + units.restricted).cast("int64"))
+    alike = kinds.filter(kinds.decided > 0).group_by([*by_day, *UNIT]).aggregate(times=_.count().cast("int64"))
+    return ibis.union(
+        whole.mutate(cluster=ibis.null("string"), **dict.fromkeys((*UNIT[1:], "times"), ibis.null("int64"))),
+        alike.mutate(**{name: ibis.null(kind) for name, kind in counts.items()}).select(
+            *by_day, *counts, *UNIT, "times"
+        ),
+    )
+
+
+UNIT = ("cluster", "hit", "decided")
 
 
 def cells(summed: Table, by: Sequence[str]) -> Table:
-    """One row a cell of a `summary` by just these dimensions: they, then the counts of `record.CellCount`.
+    """One row a cell of a `summary` by these dimensions, and such as were chosen one value of: the dimensions, then the
+    counts of `record.CellCount`.
 
     Counts are sums over days; participants the largest number of distinct pseudonyms on any one day, visits their sum.
     """
+    days = summed.filter(_.n.notnull())
     keys = {name: _of_summary(name) for name in by}
-    days = summed.group_by(**keys, each_day=_.day).aggregate(
-        **{name: _[name].sum() for name in SUMS}, participants=_.people.sum()
-    )
-    whole = {name: days[name].sum().cast("int64") for name in SUMS}
-    people = {"participants": days.participants.max().cast("int64"), "visits": days.participants.sum().cast("int64")}
-    return _grouped(days, list(keys), **whole, **people).filter(_.n > 0)
+    whole = {name: _[name].sum().cast("int64") for name in SUMS}
+    people = {"participants": _.people.max().cast("int64"), "visits": _.people.sum().cast("int64")}
+    return _grouped(days, keys, **whole, **people).filter(_.n > 0)
 
 
 def clusters(summed: Table, by: Sequence[str]) -> Table:
@@ -261,9 +271,9 @@ def _of_summary(name: str) -> Any:
     return DIMENSIONS[name] if name in OF_DAY else _[name]
 
 
-def _grouped(table: Table, keys: Sequence[str], **sums: Any) -> Table:
+def _grouped(table: Table, keys: Mapping[str, Any], **sums: Any) -> Table:
     """No engine groups by nothing: then it is one group."""
-    return table.group_by(list(keys)).aggregate(**sums) if keys else table.aggregate(**sums)
+    return table.group_by(**keys).aggregate(**sums) if keys else table.aggregate(**sums)
 
 
 def _column(status: str) -> str:

@@ -14,7 +14,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import ibis
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +22,7 @@ import pyarrow.parquet as pq
 from ringback.errors import Unavailable
 from ringback.store import manifest as listing
 from ringback.store import queries
-from ringback.store.engine import answered, opened, rows_of
+from ringback.store.engine import answered, held, opened, rows_of
 from ringback.store.lake import Lake
 from ringback.store.queries import OF_DAY, Selection
 
@@ -31,7 +30,7 @@ KEPT = frozenset({"app", "function", "direction", "path", "asn", "region", "coun
 """Dimensions of which summaries are kept."""
 DAYS = 31  # added up at a time, which bounds the memory
 GROUP = 100_000  # rows that the engine gives to one core at a time
-RULES = "2"  # goes up when `queries.summary` means something else
+RULES = "3"  # goes up when `queries.summary` means something else
 _KEY = b"ringback.summary"
 
 
@@ -52,7 +51,7 @@ def fitting(by: Sequence[str], selection: Selection) -> tuple[str, ...] | None:
 def kept(lake: Lake, dimensions: tuple[str, ...], engine: Any) -> Any:
     """The summary as an ibis table of this engine, brought up to the lake's present state. Where it can't be written it
     is made all the same, for this once."""
-    file = lake.folder / "summaries" / f"{'.'.join(dimensions) or 'all'}.parquet"
+    file = _file(lake, dimensions)
     wanted = _signatures(lake)
     have = _days(file)
     stale = sorted(day for day in wanted if have.get(day) != wanted[day])
@@ -66,7 +65,7 @@ def kept(lake: Lake, dimensions: tuple[str, ...], engine: Any) -> Any:
         fresh.insert(0, old.filter(pc.is_in(days, pa.array(sorted(good)))))
     if not fresh:
         fresh = [answered(queries.summary(rows_of([]), dimensions))]
-    whole = pa.concat_tables([one.cast(fresh[-1].schema) for one in fresh])
+    whole = _ordered(pa.concat_tables([one.cast(fresh[-1].schema) for one in fresh]), dimensions)
     if lake.folder.is_dir():
         packed = io.BytesIO()
         told = whole.replace_schema_metadata({_KEY: msgspec.json.encode(_Told(RULES, wanted))})
@@ -76,7 +75,25 @@ def kept(lake: Lake, dimensions: tuple[str, ...], engine: Any) -> Any:
             return opened(file, engine)
         except Unavailable:
             pass
-    return ibis.memtable(whole)
+    return held(whole, file.stem, engine)
+
+
+def forget(lake: Lake, dimensions: tuple[str, ...]) -> None:
+    """A kept summary that can't be read is made anew at the next question."""
+    _file(lake, dimensions).unlink(missing_ok=True)
+
+
+def _file(lake: Lake, dimensions: tuple[str, ...]) -> Path:
+    return lake.folder / "summaries" / f"{'.'.join(dimensions) or 'all'}.parquet"
+
+
+def _ordered(rows: pa.Table, dimensions: Sequence[str]) -> pa.Table:
+    """Each kind of rows by itself, by month, dimensions, day: a question is about one kind, and the engine passes over
+    what holds nothing of the days or of the values asked for."""
+    keyed = rows.append_column("month", pc.strftime(rows["day"], "%Y-%m"))
+    order = [(name, "ascending") for name in ("month", *dimensions, "day")]
+    kinds = (pc.is_valid(rows["n"]), pc.is_null(rows["n"]))
+    return pa.concat_tables([keyed.filter(kind).sort_by(order) for kind in kinds]).drop_columns("month")
 
 
 def _signatures(lake: Lake) -> dict[str, str]:
@@ -100,4 +117,4 @@ def _made(lake: Lake, dimensions: Iterable[str], days: Sequence[str]) -> pa.Tabl
     wanted = set(days)
     parts = lake.manifest().parts
     files = [lake.folder / path for path in sorted(parts) if parts[path].day in wanted]
-    return answered(queries.summary(rows_of(files), list(dimensions)))
+    return answered(queries.summary(rows_of(files), list(dimensions)), lambda: files)
