@@ -153,6 +153,19 @@ def test_a_rebuild_names_what_was_received_and_is_lost(tmp_path: Path, capsys: p
     assert main(["store", "check", "--data", str(tmp_path)]) == 1
 
 
+@pytest.mark.parametrize("written", ["ru-2025-08\nabc\n", ""])
+def test_real_measurements_are_not_taken_in_among_those_of_invented_people(
+    written: str, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "country"
+    folder.mkdir()
+    (folder / "emulated").write_text(written)
+    assert main(["import", "ooni", str(file), "--data", str(folder)]) == 2
+    told = capsys.readouterr().err
+    assert f"--data {folder}: holds the emulated country {written.partition(chr(10))[0]}" in told
+    assert [one.name for one in folder.iterdir()] == ["emulated"], "nothing was made in it"
+
+
 def test_the_store_is_open_to_its_owner_alone(file: Path, tmp_path: Path) -> None:
     assert main(["import", "ooni", str(file), "--data", str(tmp_path / "d")]) == 0
     assert stat.S_IMODE((tmp_path / "d").stat().st_mode) == 0o700

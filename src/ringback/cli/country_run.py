@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from ringback.cli.folders import PRIVATE_FOLDER, data_folder, lake_folder, make_private
+from ringback.cli.folders import MARK, PRIVATE_FOLDER, data_folder, invented, lake_folder, make_private
 from ringback.cli.progress import progress
 from ringback.errors import BadInput, Unavailable
 from ringback.lab import recordings
@@ -21,7 +21,6 @@ from ringback.words import Phrases
 BATCH = 100  # reports of one request
 PATIENCE_S = 600.0  # within which the collector hands all to the lake
 AGAIN_S = 0.5
-MARK = "emulated"
 
 
 def folder_of(data: Path | None, nation: Nation) -> Path:
@@ -33,7 +32,7 @@ def folder_of(data: Path | None, nation: Nation) -> Path:
     if (lake_folder(folder) / "observations").exists():
         written = mark.read_text("utf-8") if mark.exists() else None
         if written != own:
-            raise BadInput(f"holds {_holder(written, nation)}; name another folder", f"--data {folder}")
+            raise BadInput(f"holds {_holder(invented(folder), nation)}; name another folder", f"--data {folder}")
     if data is None:
         make_private(folder)
     else:
@@ -44,10 +43,9 @@ def folder_of(data: Path | None, nation: Nation) -> Path:
     return folder
 
 
-def _holder(written: str | None, nation: Nation) -> str:
-    if written is None:
+def _holder(name: str | None, nation: Nation) -> str:
+    if name is None:
         return "measurements of real networks"
-    name = written.partition("\n")[0] or "another emulated country"
     return f"{name} as it was before its file was changed" if name == nation.name else f"the emulated country {name}"
 
 

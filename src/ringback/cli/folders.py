@@ -6,6 +6,8 @@ from pathlib import Path
 from ringback.errors import Unavailable
 
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
+MARK = "emulated"
+"""Stands in a data folder whose measurements are those of invented people, with the country's name."""
 
 
 def _base(variable: str, fallback: str) -> Path:
@@ -51,3 +53,11 @@ def write_private(file: Path, content: bytes) -> None:
 def lake_folder(data: Path | None) -> Path:
     """The observatory's lake in a data folder; None: the user's."""
     return (data if data is not None else data_folder()) / "lake"
+
+
+def invented(folder: Path) -> str | None:
+    """The emulated country that a data folder is marked as; None: of real networks, or of none yet."""
+    mark = folder / MARK
+    if not mark.exists():
+        return None
+    return mark.read_text("utf-8", "replace").partition("\n")[0][:60] or "of another name"

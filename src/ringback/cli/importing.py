@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ringback.cli import speech
 from ringback.cli.exits import Exit
-from ringback.cli.folders import lake_folder, make_private
+from ringback.cli.folders import invented, lake_folder, make_private
 from ringback.cli.needs import observatory
 from ringback.errors import BadInput, Damaged
 from ringback.words import Language, Phrases, load
@@ -47,6 +47,9 @@ def import_files(
         raise BadInput("names no file", "import")
     phrases = load(speech.language(lang))
     folder = lake_folder(data)
+    if country := invented(folder.parent):
+        what = f"holds the emulated country {country}, whose people are invented; name another folder"
+        raise BadInput(what, f"--data {folder.parent}")
     if not folder.parent.exists():
         make_private(folder.parent)
     make_private(folder)
