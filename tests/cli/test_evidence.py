@@ -64,9 +64,11 @@ def test_march_2021_from_the_files_to_shares_and_the_network_that_changes(
     assert [(row["asn"], str(row["end"])[:10]) for row in told if row["end"]] == [(march.CHANGES, "2021-03-13")]
     assert main(["prevalence", "--by", "asn", "--json", "--data", str(tmp_path)]) == Exit.VERDICT
     rows = lines(capsys)
-    tests = {row["asn"]: row["of_tests"] for row in rows}
+    found = {row["asn"]: row for row in rows}
     for asn, known in march.SHARES.items():
-        low, high = tests[asn]["interval"]  # type: ignore[index]
+        low, high = found[asn]["interval"]  # type: ignore[misc]  # nobody is named: each test counts, clustered by net
+        assert found[asn]["of_tests"] == {"share": found[asn]["restricted"], "interval": [low, high]}
+        assert found[asn]["of_sources"] != found[asn]["of_tests"]
         assert low - 0.005 <= known <= high + 0.005  # given to two digits
     assert all(row["throttled_kbps"]["n"] > 0 for row in rows if row["asn"] in march.SHARES)  # type: ignore[index]
     assert main(["prevalence", "--by", "country", "--json", "--data", str(tmp_path)]) == Exit.VERDICT

@@ -126,11 +126,12 @@ def prevalence(
     Fewer than three independent sources are too few to speak for a network: the table then tells the interval alone,
     and a record says `"enough": false`.
 
-    Restricted is the share of sources (participants, probes, nets), each counting once however often it measured, with
-    the verdicts' own errors taken out, and leaning on like cells; of tests is the plain share of restricted
-    measurements, of this cell alone, its interval clustered by source. A cell of web tests is all the sites tested
-    there taken together, unless it is by target as well. Where speed tests were imported: the median goodput of those
-    that were throttled, in kbit/s, with its interval clustered in the same way.
+    Restricted is the share of participants, each counting once however often it measured, with the verdicts' own errors
+    taken out, and leaning on like cells. Of tests is the plain share of restricted measurements, of this cell alone,
+    its interval clustered by source. An import names nobody, so each of its measurements counts: restricted is there
+    what of tests is, and a record's of_sources the share of its probes or nets. A cell of web tests is all the sites
+    tested there taken together, unless it is by target as well. Where speed tests were imported: the median goodput of
+    those that were throttled, in kbit/s, with its interval clustered in the same way.
 
     Parameters
     ----------
@@ -146,8 +147,8 @@ def prevalence(
         The data folder. Default: the user's.
     json
         One cell a line on standard output: its keys, restricted, interval, n, participants (people of the busiest day;
-        0 of imports, which name nobody), enough, sources (people and imports' clusters), of_tests (share, interval),
-        throttled_kbps (median, interval, n; null without speed tests).
+        0 of imports, which name nobody), enough, sources (people and imports' clusters), of_tests and of_sources
+        (share, interval), throttled_kbps (median, interval, n; null without speed tests).
     lang
         Language of the words. Default: from the environment.
     """
@@ -169,15 +170,19 @@ def prevalence(
             named = {str(name): value for name, value in cell.key} if isinstance(cell.key, tuple) else {}
             plain = share_of(count.clusters) if count.usable else None
             tests = {"share": plain.value, "interval": plain.interval} if plain else None
+            sources = {"share": cell.restricted, "interval": cell.interval} if plain else None
+            value, interval = cell.restricted, cell.interval
+            if plain and not cell.participants:
+                value, interval = plain.value, plain.interval
             slow = list(zip(*speeds.get(tuple(named.values()), ()), strict=True))  # kbit/s, whose
             speed = quantile(slow[0], slow[1], 0.5) if slow else None
             goodput = {"median": speed.value, "interval": speed.interval, "n": speed.n} if speed else None
-            told = {"restricted": cell.restricted, "interval": cell.interval, "n": cell.n, "of_tests": tests}
+            told = {"restricted": value, "interval": interval, "n": cell.n, "of_tests": tests, "of_sources": sources}
             told |= {"throttled_kbps": goodput, "enough": count.enough, "sources": count.sources}
             records.write(named | told | {"participants": cell.participants, "insufficient": cell.insufficient})
             where = " ".join("-" if value is None else str(value) for value in named.values())
             simple = _numbers(plain.value, plain.interval, phrases) if plain else ("-", "-")
-            share = _numbers(cell.restricted, cell.interval, phrases)
+            share = _numbers(value, interval, phrases)
             share = share if count.enough else ("-", share[1])
             row = (where, *share, *simple, str(cell.n))
             kbps = _numbers(speed.value, speed.interval, phrases, 1) if speed else ("-", "-")
