@@ -62,17 +62,9 @@ LACKS: dict[str, Callable[[], str | None]] = {
 
 # What shares a costly fixture, or measures in real time, keeps to one process of several (pytest-xdist's groups).
 TOGETHER = {"namespaces": "kernels", "coturn": "kernels", "vpn": "kernels", "ndpi": "kernels", "chromium": "pages"}
-# The groups that take longest begin first, so that none is left to one process while the other has nothing to do.
-LONGEST = (
-    "pages",
-    "kernels",
-    "tests/collect/test_kill.py",
-    "tests/proof/test_neutral.py",
-    "tests/verdict/test_mechanism.py",
-    "tests/proof/test_mutants.py",
-    "tests/trial/test_locate.py",
-    "tests/docs/test_tutorial.py",
-)
+# The group that takes longest begins first, so that it is not left to one process while the other has nothing to do;
+# what runs in real time waits its turn with the lab's tests, and what keeps both processors busy by itself for the end.
+FIRST, LAST = "pages", "tests/collect/test_kill.py"
 
 
 def _group(item: pytest.Item) -> str:
@@ -81,16 +73,16 @@ def _group(item: pytest.Item) -> str:
     return marked or ("pages" if room == "view" else item.nodeid.partition("::")[0])
 
 
-def _rank(item: pytest.Item) -> int:
-    group = _group(item)
-    return LONGEST.index(group) if group in LONGEST else len(LONGEST)
+def _turn(item: pytest.Item) -> tuple[int, str]:
+    group, room = _group(item), item.path.relative_to(ROOT / "tests").parts[0]
+    return {FIRST: 0, LAST: 2}.get(group, 1), "lab" if group == "kernels" else room
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=_rank)
+    items.sort(key=_turn)
     used = {marker.name for item in items for marker in item.iter_markers()}
     reasons = {name: reason for name, lacks in LACKS.items() if name in used and (reason := lacks())}
     for item in items:
