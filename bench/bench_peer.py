@@ -2,8 +2,8 @@
 of its own, with less than 0.1 % of loss that the peer inflicts itself, beside a bare UDP echo on asyncio.
 
 The peer, the echo and the client that speaks to them run in processes of their own, client and server on a core each.
-A packet counts as lost that was sent and had not arrived a second after the last one was due. A peer whose packets leave
-later than a call's receiver waits for them doesn't carry the call either, even where none is lost.
+A packet counts as lost that was sent and had not arrived a second after the last one was due. A peer whose packets
+leave later than a call's receiver waits for them doesn't carry the call either, even where none is lost.
 """
 
 import asyncio
