@@ -37,6 +37,9 @@ class Answering:
         self.sent += 1
         return ()
 
+    def note(self, flow: object, index: int, at: float) -> bool:
+        return False
+
     def wake(self, now: float) -> Sequence[Command]:
         return ()
 

@@ -78,6 +78,9 @@ class Caller:
             self.finished = self._left <= 0
         return ()
 
+    def note(self, flow: object, index: int, at: float) -> bool:
+        return False
+
     def wake(self, now: float) -> Sequence[Command]:
         return ()
 
@@ -97,6 +100,9 @@ class Callee:
         if isinstance(event, Delivered):
             return (Write(event.flow, bytes(DOWNLOAD)),)
         return ()
+
+    def note(self, flow: object, index: int, at: float) -> bool:
+        return False
 
     def wake(self, now: float) -> Sequence[Command]:
         return ()

@@ -78,6 +78,9 @@ class Fetching:
         self.finished = self.finished or self.got >= self.size or type(event) is Ended
         return ()
 
+    def note(self, flow: object, index: int, at: float) -> bool:
+        return False
+
     def wake(self, now: float) -> Sequence[Command]:
         self.wake_at = None
         self.finished = True
@@ -106,6 +109,9 @@ class Giving:
             self.served.add(event.flow)
             return [Write(event.flow, bytes(self.size))]
         return [Close(event.flow)] if type(event) is Ended else ()
+
+    def note(self, flow: object, index: int, at: float) -> bool:
+        return False
 
     def wake(self, now: float) -> Sequence[Command]:
         return ()

@@ -65,6 +65,9 @@ class Scribe:
             self.left[event.flow, event.index] = event.at
         return self._write(self.end.handle(event, now), now)
 
+    def note(self, flow: object, index: int, at: float) -> bool:
+        return False
+
     def wake(self, now: float) -> Sequence[Command]:
         return self._write(self.end.wake(now), now)
 

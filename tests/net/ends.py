@@ -30,6 +30,9 @@ class Diarist:
         self.diary.append(event)
         return self.reply(event)
 
+    def note(self, flow: object, index: int, at: float) -> bool:
+        return False
+
     def wake(self, now: float) -> Sequence[Command]:
         self.wake_at = None
         self.woken.append(now)

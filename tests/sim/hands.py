@@ -37,6 +37,9 @@ class HandEnd:
         self.seen.append(event)
         return self.rule(event, now)
 
+    def note(self, flow: object, index: int, at: float) -> bool:
+        return False
+
     def wake(self, now: float) -> Sequence[Command]:
         self.woken.append(now)
         self.wakes.pop(0)

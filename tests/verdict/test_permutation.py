@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringback.record import Arm
-from ringback.verdict.permutation import log_e_values, log_mix, log_symmetric, lots, lots_of, worst_half_ranks
+from ringback.verdict.permutation import (
+    _symmetric_of_logarithms,
+    log_e_values,
+    log_mix,
+    log_symmetric,
+    lots,
+    lots_of,
+    worst_half_ranks,
+)
 from tests.verdict.build import voice_round
 
 LAMBDAS = (0.0, 1.0, 7.5, 60.0, 160.0)
@@ -71,6 +79,17 @@ def test_the_symmetric_polynomial_is_the_sum_over_all_sets():
     assert got == pytest.approx(sum(np.prod(c) for c in combinations(w, 3)))
     with pytest.raises(ValueError, match="choose 6 of 5"):
         log_symmetric(w, 6)
+
+
+@given(st.data())
+def test_weights_however_far_apart_are_added_up_alike(data):
+    """Near ones as floats, far ones in logarithms: each row by itself, next to rows of the other kind."""
+    n = data.draw(st.integers(0, 12))
+    k = data.draw(st.integers(0, n))
+    spread = st.sampled_from([0.0, 1.0, 45.0, 55.0, 128.0, 5000.0])
+    rows = [data.draw(st.lists(st.floats(-1, 1).map(data.draw(spread).__mul__), min_size=n, max_size=n)) for _ in "123"]
+    weights = np.array(rows).reshape(3, n)
+    assert log_symmetric(weights, k) == pytest.approx(_symmetric_of_logarithms(weights, k), rel=1e-12, abs=1e-9)
 
 
 def test_perfect_separation_is_worth_nearly_every_label_set():

@@ -6,7 +6,7 @@ from math import inf
 from operator import attrgetter
 
 from ringback.sim.clock import Clock
-from ringback.trial.seam import Close, Command, End, Event, Send
+from ringback.trial.seam import Close, Command, End, Event, Flow, Send, Sent
 
 DUE = attrgetter("at")
 MANY = 8  # commands at once from which on their sends are queued apart
@@ -33,6 +33,7 @@ class Side:
         self._name = name
         self._end = end
         self._handle = end.handle
+        self._note = end.note
         self._decides = decides
         self._clock = clock
         self._send = send
@@ -59,6 +60,11 @@ class Side:
             self.plan()
         if self._decides and end.finished:
             self._clock.stopped = True
+
+    def left(self, flow: Flow, index: int) -> None:
+        """A datagram went out now. Nearly all are a call's, and make no more than a note."""
+        if self._transcript is not None or not self._note(flow, index, self._clock.now):
+            self.tell(Sent(flow, index, self._clock.now))
 
     def _settle(self) -> None:
         self.plan()

@@ -276,6 +276,13 @@ class FarEnd:
             return ()
         return self._try_event(event, now)
 
+    def note(self, flow: Flow, index: int, at: float) -> bool:
+        half = self._flows.get(flow)
+        if half is None:
+            return False
+        half.sent[index] = at
+        return True
+
     def _receive(self, event: Received) -> Sequence[Command]:
         flow, data = event.flow, event.data
         found = self._openers.packet(data)

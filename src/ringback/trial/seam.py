@@ -150,6 +150,11 @@ class End(Protocol):
 
     def handle(self, event: Event, now: float) -> Sequence[Command]: ...
 
+    def note(self, flow: Flow, index: int, at: float) -> bool:
+        """Takes `Sent(flow, index, at)` down where that is all it brings about; False: nothing was done, hand over the
+        event itself. For drivers whose packets are many."""
+        ...
+
     def wake(self, now: float) -> Sequence[Command]:
         """Called at `wake_at` (or later)."""
         ...

@@ -230,6 +230,13 @@ class Session:
         self._time()
         return commands
 
+    def note(self, flow: Flow, index: int, at: float) -> bool:
+        call = self._calls.get(flow)
+        if call is None:
+            return False
+        call.sent[index] = at
+        return True
+
     def wake(self, now: float) -> Sequence[Command]:
         commands: list[Command] = []
         for activity in self._activities:
