@@ -59,6 +59,11 @@ def test_a_network_overrides_keys_of_the_countrys_link_and_keeps_the_others() ->
     assert read.networks[0].link.loss == 0.02
 
 
+def test_a_networks_rule_stands_at_hop_1_unless_it_says_otherwise() -> None:
+    assert "hop = 2\n" in WHOLE
+    assert scenario.parse(WHOLE.replace("hop = 2\n", ""), "f.toml").networks[0].rules[0].hop == 1
+
+
 def test_a_country_wide_rule_stands_at_hop_1_unless_it_says_otherwise() -> None:
     rule = '[[rule]]\n{}match = {{ site = "example.org" }}\ntrigger = "sni"\naction = {{ kind = "reset" }}\n'
     assert scenario.parse(HEAD + rule.format("") + NETWORK, "f.toml").rules[0].hop == 1

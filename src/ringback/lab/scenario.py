@@ -159,9 +159,9 @@ def _network(table: Table, catalogue: Catalogue, link: Link) -> Network:
 
 
 def read_rule(table: Table, catalogue: Catalogue, hops: int | None) -> Rule:
-    """`hops`: of its network; None for a country-wide rule, which stands at hop 1 unless it says otherwise."""
+    """`hops`: of its network; None for a country-wide rule. It stands at hop 1 unless it says otherwise."""
     table.only(*RULE_KEYS)
-    hop = table.integer("hop", REQUIRED if hops is not None else 1, low=1)
+    hop = table.integer("hop", 1, low=1)
     if hops is not None and hop > hops:
         table.fail(f"no hop {hop}: the network has {hops}", "hop")
     rule = Rule(

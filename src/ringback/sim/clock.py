@@ -40,6 +40,11 @@ class Clock:
     def run(self, until: float) -> None:
         """Do what is due up to and including `until`, or until something sets `stopped`."""
         heap, self._until = self.heap, until
-        while heap and heap[0][0] <= until and not self.stopped:
-            self.now, _, call, what = heappop(heap)
+        while heap and not self.stopped:
+            due = heappop(heap)
+            when, _, call, what = due
+            if when > until:
+                heappush(heap, due)
+                return
+            self.now = when
             call(what)

@@ -65,16 +65,19 @@ def log_symmetric(log_weights: Floats, k: int) -> Floats:
     if not 0 <= k <= n:
         raise ValueError(f"can't choose {k} of {n}")
     rows = np.asarray(log_weights, dtype=np.float64).reshape(prod(log_weights.shape[:-1]), n)
-    top = rows.max(axis=-1) if n else np.zeros(len(rows))
+    if not rows.size:
+        return np.zeros(log_weights.shape[:-1])
+    top = rows.max(axis=-1)
     with np.errstate(invalid="ignore"):  # -inf less -inf: of no use as a float either
         scaled = rows - top[:, None]
-        near = k * -scaled.min(axis=-1, initial=0.0) < LARGEST_LOG
-    result = np.empty(len(rows))
-    if near.any():
+    if k * -scaled.min() < LARGEST_LOG:
+        result = np.log(_symmetric(np.exp(scaled), k)) + k * top
+    else:
+        near = k * -scaled.min(axis=-1) < LARGEST_LOG
+        result = np.empty(len(rows))
         result[near] = np.log(_symmetric(np.exp(scaled[near]), k)) + k * top[near]
-    if not near.all():
         result[~near] = _symmetric_of_logarithms(rows[~near], k)
-    return result.reshape(log_weights.shape[:-1])
+    return np.asarray(result.reshape(log_weights.shape[:-1]))
 
 
 def _symmetric(weights: Floats, k: int) -> Floats:
