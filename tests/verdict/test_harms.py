@@ -127,6 +127,34 @@ def test_a_harmed_stream_is_not_working(function, harm, effect):
         assert got.working[harm] < 100
 
 
+def afar(seed: int, number: int, rtt_ms: float, kbps: float | None = None) -> Round:
+    """A round of TLS chats whose one long answer is the first: 3,500 bytes of certificate. kbps: see `chat`."""
+    rng = np.random.default_rng([seed, number])
+    labels = arms(rng, 6)
+    outcomes: list[Outcome] = []
+    for arm in labels:
+        trip = rtt_ms / 1000 + abs(rng.normal(0, 0.03, 4))
+        held = 0.0 if kbps is None or arm.payload == "control" else (3_500 * 1.03 - 2_000) / (kbps * 125)
+        first, last = trip[:2].sum() + held, trip.sum() + held
+        arrivals = [(first - held, 1_448), (first, 3_500), (last, 3_700)]
+        outcomes.append(
+            StreamOutcome(connected=trip[0], finished=last, arrivals=arrivals, up_expected=1_000, up_received=1_000,
+                          down_expected=3_700, down_last=200, up_last=300, partner="reported")
+        )  # fmt: skip
+    return a_round(
+        Cell("max", "text"), "tls", "tcp", labels, outcomes, np.arange(24) * 3.0, number, [10.0], 10.0, 3_700
+    )
+
+
+@pytest.mark.parametrize("rtt_ms", [60.0, 450.0, 600.0, 800.0])
+def test_a_long_round_trip_does_not_look_like_a_policer(rtt_ms: float) -> None:
+    for seed in range(3):
+        rounds = [afar(seed, number, rtt_ms) for number in range(2)]
+        assert cell_evidence(rounds).working["police-in"] >= 100
+        slowed = [afar(seed, number, rtt_ms, kbps=24.0) for number in range(2)]
+        assert cell_evidence(slowed).working["police-in"] < 2
+
+
 def chat(rng: np.random.Generator, loss: float, kbps: float | None = None) -> StreamOutcome:
     """Eight messages of 300 bytes and their answers, the last one of 5,600, at a round trip of 130 ms. loss: of a
     message or its answer, which is sent again after 0.2 s and twice that each further time. kbps: behind a policer."""

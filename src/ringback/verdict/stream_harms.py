@@ -24,6 +24,7 @@ FAIL_SHARE = 1 / 2
 STREAM_CUT = 2 / 3  # of all its bytes, but never below the cut-off that counts as a restriction
 TEXT_LOSS, MEDIA_LOSS = 0.20, 0.10
 TEXT_DELAY_S = 1.3
+TRIP_SLACK_S = 0.2  # of a round trip that is not taken off what an answer needs: jitter makes some come earlier
 TEXT_CUT_BYTES, MEDIA_CUT_BYTES = 4_000, 64_000
 TEXT_POLICE_KBPS, TEXT_POLICE_BURST = 24.0, 2_000  # 16 kbit/s counts as a restriction
 MEDIA_POLICE_KBPS, MEDIA_POLICE_BURST = 1_500.0, 40_000  # 1,000 kbit/s and 32 kB count
@@ -118,14 +119,23 @@ def _text_police(s: Streams, lot: Lot, way: str) -> Bets:
     sizes = [o.up_expected if way == "out" else o.down_expected for o in s.outcomes]
     needed = np.array([_needed(n, TEXT_POLICE_KBPS, TEXT_POLICE_BURST) for n in sizes])
     slower = _slower(s.finish, reference, s.connected + needed)
-    lead = np.array([_messages_lead(o, way, TEXT_POLICE_KBPS) for o in s.outcomes])
+    trip = max(0.0, _least_trip(s) - TRIP_SLACK_S) if way == "in" else 0.0
+    lead = np.array([_messages_lead(o, way, TEXT_POLICE_KBPS, trip) for o in s.outcomes])
     return slower, _early(lead, reference, TEXT_POLICE_BURST, TEXT_LEAD_SCALE)
 
 
-def _messages_lead(o: StreamOutcome, way: str, kbps: float) -> float:
+def _least_trip(s: Streams) -> float:
+    """Seconds of the quickest handshake of the round; 0 where there was none."""
+    known = s.connected[np.isfinite(s.connected)]
+    return float(known.min()) if len(known) else 0.0
+
+
+def _messages_lead(o: StreamOutcome, way: str, kbps: float, trip: float = 0.0) -> float:
     """By how many bytes what came this way was ever ahead of `kbps` since it could begin, or its last message since
     it could be sent: a bucket that was full then has let pass no more than its burst beyond that, whatever was lost
-    later. Outward, by the far end's clock, it begins with the first byte."""
+    later. Outward, by the far end's clock, it begins with the first byte. Inward no answer is here before a `trip`
+    after it was asked for, wherever on the way the bucket is: counted from then on, or a long round trip alone would
+    hide a certificate's few kB behind the policer's rate."""
     if o.connected is None:
         return 0.0
     start, rows, before = o.connected, o.arrivals, o.down_expected - o.down_last
@@ -133,7 +143,8 @@ def _messages_lead(o: StreamOutcome, way: str, kbps: float) -> float:
         start, rows, before = 0.0, o.up_arrivals, o.up_expected - o.up_last
     asked = next((at for at, n in rows if n >= before), None) if before else start
     last = [] if asked is None else [(at - asked, n - before) for at, n in rows if n > before]
-    return max(_ahead([(at - start, n) for at, n in rows], kbps), _ahead(last, kbps))
+    whole = [(at - start, n) for at, n in rows]
+    return max(_ahead([(max(0.0, at - trip), n) for at, n in part], kbps) for part in (whole, last))
 
 
 def _text_loss(s: Streams, lot: Lot, rng: np.random.Generator) -> Bets:
@@ -167,8 +178,7 @@ def _gaps(o: StreamOutcome) -> Floats:
 def _waits(s: Streams) -> Floats:
     """How often each exchange waited as long as for a packet that was lost, its end without the rest counted as one;
     inf where it was never connected."""
-    known = s.connected[np.isfinite(s.connected)]
-    trip = float(known.min()) if len(known) else 0.0
+    trip = _least_trip(s)
     waits = [
         (o.connected >= INITIAL_RTO_S) + (_gaps(o) > trip + A_WAIT * MIN_RTO_S).sum() + (o.finished is None)
         if o.connected is not None
