@@ -116,6 +116,22 @@ def test_every_series_is_all_of_them_in_one_answer(reading: Reading) -> None:
     assert found["whatsapp", "voice", 64500] == reading.series("whatsapp", "voice", 64500)
 
 
+def test_points_as_columns_are_the_same_series_in_the_same_order(reading: Reading) -> None:
+    columns = reading.points(Selection(app=["whatsapp"]))
+    of = [columns.function.words[place] for place in columns.function.places.tolist()]
+    for (_, function, _), series in reading.every_series(Selection(app=["whatsapp"])).items():
+        rows = [row for row, own in enumerate(of) if own == function]
+        assert [columns.time[row] / 1e6 for row in rows] == [one.time.timestamp() for one in series]
+        units = [columns.unit.words[columns.unit.places[row]] for row in rows]
+        assert units == [one.cluster or one.pseudonym or one.id for one in series]
+        assert [columns.failed[row] for row in rows] == [-1 if one.failed is None else one.failed for one in series]
+        places = [columns.target.places[row] for row in rows]
+        assert [None if place < 0 else columns.target.words[place] for place in places] == [
+            one.target for one in series
+        ]
+    assert list(columns.unit.words) == sorted(columns.unit.words)
+
+
 def test_who_got_around_it_is_who_was_restricted_and_tried_on_the_same_day(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     cut = {"status": "restricted", "failed": 1}
@@ -275,6 +291,31 @@ def test_a_kept_summary_answers_as_the_observations_do_whatever_is_added_or_lost
     assert check(lake) == []
 
 
+def test_months_are_added_up_when_asked_for_and_only_those_that_changed_again(reading: Reading) -> None:
+    lake, by = reading.lake, ["app"]
+    lake.append([seen(50 + n, hours=24 * 31 * n, pseudonym="d") for n in range(4)])
+    folder = lake.folder / "summaries"
+
+    def made() -> dict[str, int]:
+        return {file.name: file.stat().st_ino for file in folder.glob("app.*")}
+
+    week = Selection(since=date(2025, 9, 10), until=date(2025, 9, 20))
+    assert sum(cell.n for cell in Reading(lake).cells(by, week)) == 1
+    assert set(made()) == {"app.whole.2025-09.parquet"}
+    both = Reading(lake)
+    for chosen in (week, EVERYTHING):  # one that has a part of the months at hand asks for the others
+        wanted = in_any_order(directly(both, by, chosen))
+        assert in_any_order(both.cells(by, chosen, clustered=True)) == wanted
+    before = made()
+    assert len(before) == 8
+    lake.append([seen(60, hours=24 * 31, pseudonym="e")])
+    Reading(lake).cells(by, clustered=True)
+    assert {name for name, file in made().items() if before[name] != file} == {
+        "app.whole.2025-09.parquet",
+        "app.alike.2025-09.parquet",
+    }
+
+
 def test_where_no_summary_can_be_kept_the_answer_is_the_same(reading: Reading) -> None:
     (reading.lake.folder / "summaries").write_bytes(b"in the way")
     for chosen in (EVERYTHING, Selection(path=["direct"])):
@@ -325,12 +366,15 @@ FURTHER = [
 
 QUESTIONS: list[tuple[str, Question]] = [  # engines name the same zone of `time` differently
     *(("summary", lambda t, by=by: queries.summary(t, by)) for by in BYS),
+    *(("whole", lambda t, by=by: queries.whole(t, by)) for by in BYS),
+    *(("alike", lambda t, by=by: queries.alike(t, by)) for by in BYS),
     *(("cells", lambda t, by=by: queries.cells(queries.summary(t, by), by)) for by in BYS),
     *(("clusters", lambda t, by=by: queries.clusters(queries.summary(t, by), by)) for by in BYS),
     ("selected", lambda t: queries.selected(t, PART).select("id")),
     ("selected_sums", lambda t: queries.selected_sums(queries.summary(t, ["country"]), PART)),
     ("series", lambda t: queries.series(t, "whatsapp", "voice", 64500).drop("time")),
     ("every_series", lambda t: queries.every_series(t).drop("time")),
+    ("points", lambda t: queries.points(t).drop("time")),
     ("networks", queries.networks),
     ("copied", queries.copied),
     ("bypassed", queries.bypassed),

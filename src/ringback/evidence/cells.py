@@ -6,6 +6,9 @@ A store hands these over; nothing here knows where they came from. Times are sec
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 HOUR = 3600.0
 DAY = 24 * HOUR
 WEEK = 7 * DAY
@@ -51,6 +54,19 @@ class Graded:
     def score(self) -> float:
         """Share that failed, 0..1; 0 where nothing was attempted."""
         return self.failed / self.attempted if self.attempted else 0.0
+
+
+@dataclass(frozen=True)
+class Column:
+    """A history as index-aligned arrays, each row a `Graded`. cluster: numbers that rise with the clusters' names;
+    instrument: places in `instruments`."""
+
+    at: NDArray[np.float64]
+    cluster: NDArray[np.int64]
+    attempted: NDArray[np.int64]
+    failed: NDArray[np.int64]
+    instrument: NDArray[np.int64]
+    instruments: tuple[str, ...]
 
 
 @dataclass(frozen=True)

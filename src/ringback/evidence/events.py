@@ -1,6 +1,6 @@
 """From histories to events: one fold over all networks, recomputed whenever more or later reports come in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import exp, log
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringback.evidence.baseline import references
-from ringback.evidence.cells import Graded, Key
+from ringback.evidence.cells import Column, Graded, Key
 from ringback.evidence.detector import SETTINGS, Alarm, Betting, Settings, Watch
 from ringback.evidence.turns import Turns, turns
 from ringback.evidence.volume import Volume, around, lent
@@ -132,9 +132,11 @@ def _located(
     return event, last + 1
 
 
-def _walk(
+def walk(
     key: Key, cell: Turns, known: Sequence[float], threshold: float, seen: float, settings: Settings
-) -> list[Event]:
+) -> tuple[Event, ...]:
+    """One network's events, in order of time. known: what its instruments give elsewhere; threshold: log e of an event;
+    seen: log e at which one counts as seen to begin or end. Nothing else decides them."""
     normal = np.ones(len(cell), dtype=np.bool_)
     found: list[Event] = []
     silence = lent(cell)
@@ -151,7 +153,10 @@ def _walk(
                 found.append(event)
             normal &= ~inside
             begin = max(after, alarm.start + 1)
-    return sorted(found, key=lambda event: event.windows[0])
+    return tuple(sorted(found, key=lambda event: event.windows[0]))
+
+
+Walk = Callable[[Key, Turns, Sequence[float], float, float, Settings], tuple[Event, ...]]
 
 
 def _would_see(cell: Turns, hit: Flags, known: Sequence[float], threshold: float, settings: Settings) -> bool:
@@ -168,15 +173,18 @@ class Country:
 
     declared: instruments whose rate of failing where nothing is restricted is known (a verdict's alpha), 0..1. watched:
     networks over which the threshold is shared, where these are only a part of them; never fewer than are here.
+    walking: `walk`, or what answers the same.
     """
 
     def __init__(
         self,
-        histories: Mapping[Key, Sequence[Graded]],
+        histories: Mapping[Key, Sequence[Graded] | Column],
         settings: Settings = SETTINGS,
         declared: Mapping[str, float] | None = None,
         watched: int = 0,
+        walking: Walk = walk,
     ) -> None:
+        self._walk = walking
         self._cells = {key: turns(own) for key, own in sorted(histories.items(), key=lambda item: repr(item[0]))}
         self._settings = settings
         self._watched = max(watched, 1, sum(len(cell) >= LEAST_TURNS for cell in self._cells.values()))
@@ -192,7 +200,7 @@ class Country:
         """Of each network, in order of time. Where nothing ever failed, nothing can have begun."""
         seen = log(SEEN * self._watched)
         return {
-            key: tuple(_walk(key, cell, self._known[key], self._threshold, seen, self._settings))
+            key: self._walk(key, cell, self._known[key], self._threshold, seen, self._settings)
             if len(cell) >= LEAST_TURNS and cell.score.any()
             else ()
             for key, cell in self._cells.items()

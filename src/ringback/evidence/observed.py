@@ -1,10 +1,14 @@
 """Observations and cells, as the store yields them, turned into what evidence is folded from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
-from ringback.evidence.cells import Count, Graded, Key
+import numpy as np
+from numpy.typing import NDArray
+
+from ringback.evidence.cells import Column, Count, Graded, Key
 from ringback.evidence.claims import Verdicts
 from ringback.record.observation import CellCount, Observation, Point, Said
+from ringback.record.points import Points
 
 VERDICT_RATE = 0.01  # share of `restricted` among decided verdicts of our own where nothing is restricted, at most
 
@@ -26,7 +30,11 @@ def graded(one: Observation | Point) -> Graded:
 
 
 def _instrument(one: Observation | Point) -> str:
-    return f"{one.source} {one.test_version or one.software or ''} rules {one.rules} {one.target or ''}".rstrip()
+    return _named(one.source, one.test_version or one.software, one.rules, one.target)
+
+
+def _named(source: str | None, version: str | None, rules: str | None, target: str | None) -> str:
+    return f"{source} {version or ''} rules {rules} {target or ''}".rstrip()
 
 
 def _place(regions: set[str]) -> str | None:
@@ -52,6 +60,63 @@ def histories(
             found.setdefault(Key(app, function, asn, place, target=one.target), []).append(graded(one))
         declared |= {_instrument(one): VERDICT_RATE for one in points if one.source == "ringback"}
     return found, declared
+
+
+def columns(points: Points, among: Container[int] | None = None) -> tuple[dict[Key, Column], dict[str, float]]:
+    """The same of points as columns, see `histories`. among: of these AS numbers only."""
+    several = (points.app, points.function, points.target, points.region, points.source, points.version, points.rules)
+    app, function, target, region, source, version, rules = (one.places for one in several)
+    instrument, kinds = _apart(source, version, rules, target)
+    told = [
+        _named(*(None if at < 0 else one.words[at] for one, at in zip((*several[4:], points.target), row, strict=True)))
+        for row in kinds.tolist()
+    ]
+    names = tuple(dict.fromkeys(told))
+    places = {name: place for place, name in enumerate(names)}
+    instrument = np.array([places[name] for name in told], dtype=np.int64)[instrument]
+    ours = np.array([*(name == "ringback" for name in points.source.words), False])[source]
+    statuses = [*points.status.words, None]
+    own = np.array([status == "restricted" for status in statuses])[points.status.places]
+    decided = np.array([status in ("working", "restricted") for status in statuses])[points.status.places]
+    graded = (points.attempted >= 0) & (points.failed >= 0)
+    attempted = np.where(graded, points.attempted, decided)
+    failed = np.where(graded, points.failed, own)
+    at = points.time / 1e6
+    network, networks = _apart(app, function, points.asn)
+    _, placed = _apart(network, region)
+    regions: dict[int, set[str]] = {}
+    for where, place in placed.tolist():
+        regions.setdefault(where, set()).update(points.region.words[place : place + 1] if place >= 0 else ())
+    found: dict[Key, Column] = {}
+    history, whose = _apart(network, target)
+    order = np.argsort(history, kind="stable")
+    edges = np.searchsorted(history[order], np.arange(len(whose) + 1))
+    declared: dict[str, float] = {}
+    for number, (where, site) in enumerate(whose.tolist()):
+        rows = order[edges[number] : edges[number + 1]]
+        a, f, asn = networks[where].tolist()
+        if among is not None and asn not in among:
+            continue
+        declared |= {names[one]: VERDICT_RATE for one in np.unique(instrument[rows[ours[rows]]]).tolist()}
+        key = Key(
+            points.app.words[a],
+            points.function.words[f],
+            asn,
+            _place(regions[where]),
+            target=points.target.words[site] if site >= 0 else None,
+        )
+        found[key] = Column(at[rows], points.unit.places[rows], attempted[rows], failed[rows], instrument[rows], names)
+    return found, declared
+
+
+def _apart(*columns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of each row the number of its combination of values, and these combinations."""
+    place = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        apart, own = np.unique(column, return_inverse=True)
+        _, place = np.unique(place * (len(apart) + 1) + own, return_inverse=True)  # stays small, whatever is combined
+    _, first = np.unique(place, return_index=True)
+    return place, np.stack([column[first] for column in columns], axis=1)
 
 
 def counts(cells: Sequence[CellCount]) -> list[Count]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ringback.evidence.cells import DAY, HOUR, Graded
+from ringback.evidence.cells import DAY, HOUR, Column, Graded
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -33,40 +33,65 @@ class Turns:
         return len(self.at)
 
 
-def turns(history: Sequence[Graded]) -> Turns:
+def turns(history: Sequence[Graded] | Column) -> Turns:
     """Measurements that attempted nothing are left out: they are `insufficient`, not failed."""
-    clusters: dict[str, int] = {}
-    instruments: dict[str, int] = {}
-    merged: dict[tuple[int, int, int], list[float]] = {}
-    for one in sorted(history, key=lambda one: (one.at, one.cluster, one.failed)):
-        if one.attempted <= 0:
-            continue
-        cluster = clusters.setdefault(one.cluster, len(clusters))
-        instrument = instruments.setdefault(one.instrument, len(instruments))
-        seen = merged.setdefault((int(one.at // HOUR), cluster, instrument), [one.at, 0.0, 0.0])
-        seen[1] += one.score
-        seen[2] += 1
-    order = sorted(merged.items(), key=lambda item: (item[1][0], item[0]))
-    at = np.array([seen[0] for _, seen in order])
-    cluster_of = np.array([key[1] for key, _ in order], dtype=np.int64)
+    column = history if isinstance(history, Column) else _column(history)
+    rows = np.flatnonzero(column.attempted > 0)
+    rows = rows[np.lexsort((column.failed[rows], column.cluster[rows], column.at[rows]))]
+    each = column.at[rows]
+    cluster, _ = _by_appearance(column.cluster[rows])
+    instrument, named = _by_appearance(column.instrument[rows])
+    hour = (each // HOUR).astype(np.int64)
+    merged = (hour * (cluster.max(initial=0) + 1) + cluster) * len(named) + instrument
+    _, first, turn = np.unique(merged, return_index=True, return_inverse=True)
+    score = np.bincount(turn, column.failed[rows] / column.attempted[rows], len(first))  # adds in the rows' order
+    many = np.bincount(turn, minlength=len(first))
+    order = np.lexsort((instrument[first], cluster[first], hour[first], each[first]))
+    first = first[order]
+    at, cluster_of = each[first], cluster[first]
     return Turns(
         at=at,
-        score=np.array([seen[1] / seen[2] for _, seen in order]),
-        hour=np.array([key[0] for key, _ in order], dtype=np.int64),
+        score=score[order] / many[order],
+        hour=hour[first],
         cluster=cluster_of,
-        instrument=np.array([key[2] for key, _ in order], dtype=np.int64),
+        instrument=instrument[first],
         worth=1 / (1 + REPEAT * _spoken_before(at, cluster_of)),
-        n=np.array([int(seen[2]) for _, seen in order], dtype=np.int64),
-        instruments=tuple(instruments),
+        n=many[order].astype(np.int64),
+        instruments=tuple(column.instruments[name] for name in named.tolist()),
     )
+
+
+def _column(history: Sequence[Graded]) -> Column:
+    places = {name: place for place, name in enumerate(sorted({one.cluster for one in history}))}
+    instruments = tuple(dict.fromkeys(one.instrument for one in history))
+    named = {name: place for place, name in enumerate(instruments)}
+    return Column(
+        at=np.array([one.at for one in history], dtype=np.float64),
+        cluster=np.array([places[one.cluster] for one in history], dtype=np.int64),
+        attempted=np.array([one.attempted for one in history], dtype=np.int64),
+        failed=np.array([one.failed for one in history], dtype=np.int64),
+        instrument=np.array([named[one.instrument] for one in history], dtype=np.int64),
+        instruments=instruments,
+    )
+
+
+def _by_appearance(values: Ints) -> tuple[Ints, Ints]:
+    """Numbers from 0 in order of appearance, and which value each of them stands for."""
+    apart, first, place = np.unique(values, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(apart), dtype=np.int64)
+    rank[order] = np.arange(len(apart))
+    return rank[place], apart[order]
 
 
 def _spoken_before(at: Floats, cluster: Ints) -> Floats:
     """For each turn, how many turns of the same cluster lie within the day before it."""
-    recent: dict[int, list[float]] = {}
+    order = np.argsort(cluster, kind="stable")  # each cluster's by itself, in order of time
+    when, who = at[order], cluster[order]
     found = np.zeros(len(at))
-    for index, (when, who) in enumerate(zip(at, cluster, strict=True)):
-        own = [then for then in recent.get(int(who), []) if when - then < DAY]
-        found[index] = len(own)
-        recent[int(who)] = [*own, float(when)]
+    for lag in range(1, len(at)):
+        near = (who[lag:] == who[:-lag]) & (when[lag:] - when[:-lag] < DAY)
+        if not near.any():  # nor is any that lies further back
+            break
+        found[order[lag:]] += near
     return found

@@ -32,9 +32,9 @@ def started() -> Any:
     return ibis.duckdb.from_connection(_process().con.cursor())
 
 
-def opened(file: Path, engine: Any) -> Any:
-    """A Parquet file as an ibis table of this engine; its name there is the file's."""
-    return _read(engine, [file], file.stem)
+def opened(files: Sequence[Path], name: str, engine: Any) -> Any:
+    """Parquet files that are alike as one ibis table of this engine."""
+    return _read(engine, files, name)
 
 
 def held(rows: pa.Table, name: str, engine: Any) -> Any:

@@ -14,6 +14,7 @@ from ibis import _
 
 from ringback.errors import BadInput
 from ringback.record import Point, Said
+from ringback.record.points import Points
 
 Table = Any  # ibis ships no types
 Window = tuple[datetime | None, datetime | None]
@@ -39,6 +40,9 @@ STATUSES = ("working", "restricted", "impaired", "service-down", "insufficient")
 
 SUMS = ("n", "working", "restricted", "impaired", "service_down", "insufficient", "attempted", "failed")
 """Counts that are added up."""
+
+UNIT = ("cluster", "hit", "decided")
+"""What units are told apart by, in a summary."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,42 +95,53 @@ def summary(table: Table, dimensions: Sequence[str]) -> Table:
     """Observations added up for each UTC day and value of the dimensions: what cells are counted from.
 
     A unit is what answers for itself: a pseudonym (it lives one day), else a cluster key (it may live longer, so it
-    stays a column), else the observation. There are two kinds of rows, and None in what the other kind has. Whole ones,
-    one a day and value of the dimensions: SUMS, and `people` (how many pseudonyms). Those of units, one for each
-    `cluster` (None but for a cluster key), `hit` and `decided` (how many of a unit's observations are restricted;
-    working or restricted; undecided units are left out): `times`, how many units have these two counts. Days can be put
-    side by side: no unit but a cluster is in two.
+    stays a column), else the observation. There are two kinds of rows, `whole` and `alike`, and None in what the other
+    kind has. Days can be put side by side: no unit but a cluster is in two.
     """
-    keys = _keys([name for name in dimensions if name not in OF_DAY])
-    status = _.status
-    units = table.group_by(
-        day=_.day,
-        **keys,
-        person=_.pseudonym.notnull(),
-        cluster=ibis.ifelse(_.pseudonym.isnull(), _.cluster, ibis.null("string")),
-        unit=ibis.coalesce(_.pseudonym, _.cluster, _.id),
-    ).aggregate(
-        n=_.count(),
-        **{_column(name): (status == name).sum() for name in STATUSES},
-        attempted=_.attempted.sum().fill_null(0),
-        failed=_.failed.sum().fill_null(0),
-    )
-    by_day = ["day", *keys]
+    by_day = ["day", *(name for name in dimensions if name not in OF_DAY)]
     counts = dict.fromkeys((*SUMS, "people"), "int64")
-    whole = units.group_by(by_day).aggregate(
-        **{name: units[name].sum().cast("int64") for name in SUMS}, people=units.person.sum().cast("int64")
-    )
-    kinds = units.mutate(hit=units.restricted.cast("int64"), decided=(units.working + units.restricted).cast("int64"))
-    alike = kinds.filter(kinds.decided > 0).group_by([*by_day, *UNIT]).aggregate(times=_.count().cast("int64"))
     return ibis.union(
-        whole.mutate(cluster=ibis.null("string"), **dict.fromkeys((*UNIT[1:], "times"), ibis.null("int64"))),
-        alike.mutate(**{name: ibis.null(kind) for name, kind in counts.items()}).select(
-            *by_day, *counts, *UNIT, "times"
+        whole(table, dimensions).mutate(
+            cluster=ibis.null("string"), **dict.fromkeys((*UNIT[1:], "times"), ibis.null("int64"))
         ),
+        alike(table, dimensions)
+        .mutate(**{name: ibis.null(kind) for name, kind in counts.items()})
+        .select(*by_day, *counts, *UNIT, "times"),
     )
 
 
-UNIT = ("cluster", "hit", "decided")
+def whole(table: Table, dimensions: Sequence[str]) -> Table:
+    """Of a `summary` the rows that are one a day and value of the dimensions: SUMS, and `people` (how many
+    pseudonyms)."""
+    keys = _keys([name for name in dimensions if name not in OF_DAY])
+    sums = {
+        "n": _.count(),
+        **{_column(name): (_.status == name).sum() for name in STATUSES},
+        "attempted": _.attempted.sum().fill_null(0),
+        "failed": _.failed.sum().fill_null(0),
+        "people": _.pseudonym.nunique(),
+    }
+    return table.group_by(day=_.day, **keys).aggregate(**{name: each.cast("int64") for name, each in sums.items()})
+
+
+def alike(table: Table, dimensions: Sequence[str]) -> Table:
+    """Of a `summary` the rows of units, one for each `cluster` (None but for a cluster key), `hit` and `decided` (how
+    many of a unit's observations are restricted; working or restricted; undecided units are left out): `times`, how
+    many units have these two counts."""
+    keys = _keys([name for name in dimensions if name not in OF_DAY])
+    named = _.pseudonym.notnull()
+    units = (
+        table.filter(_.status.isin(["working", "restricted"]))
+        .group_by(
+            day=_.day,
+            **keys,
+            person=named,
+            cluster=ibis.ifelse(named, ibis.null("string"), _.cluster),
+            unit=ibis.coalesce(_.pseudonym, _.cluster, _.id),
+        )
+        .aggregate(hit=(_.status == "restricted").sum().cast("int64"), decided=_.count().cast("int64"))
+    )
+    return units.group_by(["day", *keys, *UNIT]).aggregate(times=_.count().cast("int64"))
 
 
 def cells(summed: Table, by: Sequence[str]) -> Table:
@@ -181,7 +196,19 @@ def every_series(table: Table, selection: Selection = EVERYTHING) -> Table:
     return wanted.select("app", "function", "asn", *POINT).order_by(["time", "id"])
 
 
+def points(table: Table, selection: Selection = EVERYTHING) -> Table:
+    """The same as columns: the fields of `Points`."""
+    wanted = selected(table, selection).filter(_.path == "direct", _.asn.notnull())
+    ordered = wanted.order_by(["time", "id"])
+    told = {
+        "unit": ibis.coalesce(_.cluster.nullif(""), _.pseudonym.nullif(""), _.id),
+        "version": ibis.coalesce(_.test_version.nullif(""), _.software),
+    }
+    return ordered.select(**{name: told.get(name, _[name]) for name in POINTS})
+
+
 POINT = Point.__struct_fields__
+POINTS = tuple(Points.__dataclass_fields__)
 
 
 def networks(table: Table, selection: Selection = EVERYTHING, at_least: int = 1) -> Table:

@@ -8,9 +8,11 @@ from typing import Any
 import duckdb
 import ibis
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from ringback.record import CellCount, Observation, Point, Said
+from ringback.record.points import Points, Words
 from ringback.store import queries, schema, summaries
 from ringback.store.engine import answered, answered_again, rows_of, started
 from ringback.store.lake import Lake
@@ -27,7 +29,7 @@ class Reading:
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
-        self._summaries: dict[tuple[str, ...], Any] = {}
+        self._summaries: dict[tuple[tuple[str, ...], summaries.Kind], tuple[frozenset[str], Any]] = {}
 
     @cached_property
     def _engine(self) -> Any:
@@ -61,23 +63,29 @@ class Reading:
         try:
             return self._kept_cells(dimensions, by, selection, clustered)
         except duckdb.Error:  # nothing is wrong with the lake: then with what was kept, which can be made again
-            self._summaries.pop(dimensions, None)
+            self._summaries.clear()
             summaries.forget(self.lake, dimensions)
             return self._kept_cells(dimensions, by, selection, clustered)
 
     def _kept_cells(
         self, dimensions: tuple[str, ...], by: Sequence[str], selection: Selection, clustered: bool
     ) -> list[CellCount]:
-        if dimensions not in self._summaries:  # opening one costs as much as a question
-            self._summaries[dimensions] = summaries.kept(self.lake, dimensions, self._engine)
-        kept = self._summaries[dimensions]
-
         def put(ask: Question) -> pa.Table:
+            kept = self._summary(dimensions, "whole" if ask is queries.cells else "alike", selection)
             name = (ask.__name__, *by, msgspec.json.encode(selection))
             table = partial(queries.selected_sums, kept, selection)
             return answered_again(self._engine, name, lambda: ask(table(), by), self.lake.parts)
 
         return _cells(by, clustered, put)
+
+    def _summary(self, dimensions: tuple[str, ...], kind: summaries.Kind, selection: Selection) -> Any:
+        """With at least the months that the selection means. Opening one costs as much as a question."""
+        had, kept = self._summaries.get((dimensions, kind), (frozenset(), None))
+        wanted = summaries.months(self.lake, selection.since, selection.until)
+        if kept is None or not wanted <= had:
+            kept = summaries.kept(self.lake, dimensions, kind, wanted | had, self._engine)
+            self._summaries[dimensions, kind] = (wanted | had, kept)
+        return kept
 
     def series(self, app: str, function: str, asn: int, window: Window = (None, None)) -> list[Point]:
         """One function on one network, in order of time."""
@@ -91,6 +99,11 @@ class Reading:
         for row in _rows(self._put(queries.every_series, selection)):
             found[row["app"], row["function"], row["asn"]].append(msgspec.convert(row, Point))
         return dict(found)
+
+    def points(self, selection: Selection = EVERYTHING) -> Points:
+        """The same, as columns."""
+        rows = self._put(queries.points, selection)
+        return Points(**{name: _column(rows.column(name)) for name in rows.column_names})
 
     def bypassed(self, selection: Selection = EVERYTHING) -> list[tuple[int, str, bool]]:
         """(asn, person, worked) of everyone who was restricted and tried a VPN on the same day, see `queries`."""
@@ -186,6 +199,20 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     coded = pa.concat_arrays(column.chunks or [pa.array([], kind)]).dictionary_encode()
     words = [*coded.dictionary.to_pylist(), None]
     return [words[place] for place in coded.indices.fill_null(len(words) - 1).to_numpy().tolist()]
+
+
+def _column(column: pa.ChunkedArray) -> Any:
+    """Numbers as an array, -1 where there is none; words as `Words`."""
+    kind = column.type
+    whole = pa.concat_arrays(column.chunks or [pa.array([], kind)])
+    if not pa.types.is_string(kind):
+        return whole.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    coded = whole.dictionary_encode()
+    words = coded.dictionary.to_pylist()
+    order = sorted(range(len(words)), key=words.__getitem__)
+    places = np.full(len(words) + 1, -1, dtype=np.int64)
+    places[order] = np.arange(len(words))
+    return Words(places[coded.indices.fill_null(len(words)).to_numpy()], tuple(words[at] for at in order))
 
 
 def _key(row: dict[str, Any], by: Sequence[str]) -> tuple[object, ...]:

@@ -135,6 +135,7 @@ class Figures:
         self._state: object = None
         self._kept: dict[object, Any] = {}
         self._reading = Reading(lake)
+        self._walked = watching.Walked()
 
     def _once(self, key: object, make: Callable[[], T]) -> T:
         with self._lock:
@@ -244,7 +245,8 @@ class Figures:
             if not any(failed.values()):  # nothing can have begun
                 return []
             chosen = Selection(app=(app,), function=(function,))
-            found = [_measured(one, i) for i, one in _numbered(watching.events(self._reading, chosen, failed))]
+            seen = watching.events(self._reading, chosen, failed, self._walked.walk)
+            found = [_measured(one, i) for i, one in _numbered(seen)]
             return sorted(found, key=lambda one: (one.onset or one.windows[0][0], one.asn))
 
         return self._once(("events", app, function), make)
@@ -255,7 +257,11 @@ class Figures:
 
         def make() -> dict[tuple[str, str], dict[int, int]]:
             found: dict[tuple[str, str], dict[int, int]] = {}
-            for cell in self._reading.cells(("app", "function", "asn"), Selection(path=("direct",)), clustered=True):
+            by, direct = ("app", "function", "asn"), Selection(path=("direct",))
+            cells = self._reading.cells(by, direct)
+            if not all(cell.participants for cell in cells):  # who stands behind these is told by clusters alone
+                cells = self._reading.cells(by, direct, clustered=True)
+            for cell in cells:
                 if cell.keys["asn"] is not None and _sources(cell) >= K:
                     one = msgspec.convert(cell.keys, _Watched)
                     found.setdefault((one.app, one.function), {})[one.asn] = cell.failed
@@ -287,7 +293,7 @@ class Figures:
 
     def ledger(self) -> list[Entry]:
         """Every claim, answered from all the data."""
-        return self._once("ledger", lambda: ledger(self._reading))
+        return self._once("ledger", lambda: ledger(self._reading, self._walked.walk))
 
     def region_of(self, asn: int) -> str | None:
         """The region that most measurements of a network name."""

@@ -1,7 +1,8 @@
 """Claims answered from the lake's verdicts, and the policy timeline beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from functools import cache
 from itertools import groupby
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from ringback.evidence import observed
 from ringback.evidence.cells import Key
 from ringback.evidence.claims import UNBOUNDED, Answered, Claim, Condition, Found, Told, Verdicts, answer, claims
-from ringback.evidence.events import LEAST_TURNS, Event
+from ringback.evidence.events import LEAST_TURNS, Event, Walk, walk
 from ringback.store import Reading, Selection
 from ringback.view import watching
 from ringback.words import Language
@@ -130,30 +131,44 @@ def weighed(condition: Condition, found: Found) -> Weighed:
     )
 
 
-def histories(reading: Reading, claim: Claim) -> tuple[list[Event], list[Key]]:
+Judged = Callable[[str, str], tuple[list[Event], list[Key]]]
+"""(app, function) to all its events, and the networks that were watched for them."""
+
+
+def judging(reading: Reading, walking: Walk = walk) -> Judged:
+    """Each function once, however many claims are about it."""
+
+    @cache
+    def judged(app: str, function: str) -> tuple[list[Event], list[Key]]:
+        whole = watching.country(reading, Selection(app=(app,), function=(function,)), walking=walking)
+        return [event for own in whole.events.values() for event in own], watching.watched(whole)
+
+    return judged
+
+
+def histories(reading: Reading, claim: Claim, judged: Judged) -> tuple[list[Event], list[Key]]:
     """Measured events of what the claim's conditions on events are about, and the networks that were watched for them
     in the claim's days. The whole history counts: what is usual lies before these days."""
     seen: list[Event] = []
     watched: list[Key] = []
     since, until = days_of(claim)
     for app, function in sorted({(one.app, one.function) for one in claim.conditions if one.kind == "event"}):
-        chosen = Selection(app=(app,), function=(function,))
-        during = msgspec.structs.replace(chosen, since=since, until=until)
+        during = Selection(app=(app,), function=(function,), since=since, until=until)
         measured = {asn for _, _, asn, _ in reading.networks(during, LEAST_TURNS)}
         if measured:
-            judged = watching.country(reading, chosen)
-            seen += [event for own in judged.events.values() for event in own]
-            watched += [key for key in watching.watched(judged) if key.asn in measured]
+            events, able = judged(app, function)
+            seen += events
+            watched += [key for key in able if key.asn in measured]
     return seen, watched
 
 
-def ledger(reading: Reading) -> list[Entry]:
+def ledger(reading: Reading, walking: Walk = walk) -> list[Entry]:
     """Every claim in order of date, answered. Those of the same days are answered from one reading."""
     found: list[Entry] = []
     ordered = sorted(claims(), key=lambda claim: (claim.date, claim.days))
-    days = Days(reading, ordered)
+    days, judged = Days(reading, ordered), judging(reading, walking)
     for between, alike in groupby(ordered, key=days_of):
         own = list(alike)
         seen = days.within(*between) if any(claim.conditions for claim in own) else []
-        found += [entry(claim, answer(claim, seen, *histories(reading, claim))) for claim in own]
+        found += [entry(claim, answer(claim, seen, *histories(reading, claim, judged))) for claim in own]
     return found
