@@ -19,6 +19,7 @@ from ringback.errors import BadInput, Damaged
 from ringback.peer.http import problem
 from ringback.view import api
 from ringback.view.address import START, parsed
+from ringback.view.packing import Packing
 from ringback.view.pages import Pages
 from ringback.words import LANGUAGES, Language
 
@@ -159,6 +160,7 @@ def router(pages: Pages) -> Router:
         "/",
         route_handlers=handlers(pages),
         after_request=guarded,
+        middleware=[Packing()],
         exception_handlers={HTTPException: refused, BadInput: bad, Damaged: failed, Exception: failed},
     )
 
