@@ -122,14 +122,16 @@ def test_points_as_columns_are_the_same_series_in_the_same_order(reading: Readin
     for (_, function, _), series in reading.every_series(Selection(app=["whatsapp"])).items():
         rows = [row for row, own in enumerate(of) if own == function]
         assert [columns.time[row] / 1e6 for row in rows] == [one.time.timestamp() for one in series]
-        units = [columns.unit.words[columns.unit.places[row]] for row in rows]
-        assert units == [one.cluster or one.pseudonym or one.id for one in series]
+        units = {
+            (columns.unit[row], one.cluster or one.pseudonym or one.id) for row, one in zip(rows, series, strict=True)
+        }
+        assert len(units) == len({name for _, name in units}) == len({number for number, _ in units})
+        assert [name for _, name in sorted(units)] == sorted(name for _, name in units)
         assert [columns.failed[row] for row in rows] == [-1 if one.failed is None else one.failed for one in series]
         places = [columns.target.places[row] for row in rows]
         assert [None if place < 0 else columns.target.words[place] for place in places] == [
             one.target for one in series
         ]
-    assert list(columns.unit.words) == sorted(columns.unit.words)
 
 
 def test_who_got_around_it_is_who_was_restricted_and_tried_on_the_same_day(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def columns(points: Points, among: Container[int] | None = None) -> tuple[dict[K
             _place(regions[where]),
             target=points.target.words[site] if site >= 0 else None,
         )
-        found[key] = Column(at[rows], points.unit.places[rows], attempted[rows], failed[rows], instrument[rows], names)
+        found[key] = Column(at[rows], points.unit[rows], attempted[rows], failed[rows], instrument[rows], names)
     return found, declared
 
 

@@ -18,19 +18,19 @@ class Words:
 @dataclass(frozen=True)
 class Points:
     """Index-aligned columns, in order of time. time: microseconds since 1970 UTC; attempted, failed: -1 for unknown;
-    unit: the cluster, else the pseudonym, else the id; version: of the test, else of the software. The others are
-    `Observation`'s."""
+    unit: one number for each cluster, else pseudonym, else id, rising with their names; version: of the test, else of
+    the software. The others are `Observation`'s."""
 
     time: NDArray[np.int64]
     asn: NDArray[np.int64]
     attempted: NDArray[np.int64]
     failed: NDArray[np.int64]
+    unit: NDArray[np.int64]
     app: Words
     function: Words
     target: Words
     region: Words
     status: Words
-    unit: Words
     source: Words
     version: Words
     rules: Words

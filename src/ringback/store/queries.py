@@ -57,6 +57,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     region: Sequence[str] | None = None
     country: Sequence[str] | None = None
     target: Sequence[str] | None = None
+    network_state: Sequence[str] | None = None
     scope: Sequence[str] | None = None
     attested: Sequence[str] | None = None
     since: date | None = None

@@ -10,6 +10,7 @@ import ibis
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ringback.record import CellCount, Observation, Point, Said
 from ringback.record.points import Points, Words
@@ -103,7 +104,7 @@ class Reading:
     def points(self, selection: Selection = EVERYTHING) -> Points:
         """The same, as columns."""
         rows = self._put(queries.points, selection)
-        return Points(**{name: _column(rows.column(name)) for name in rows.column_names})
+        return Points(**{name: _column(rows.column(name), only=name == "unit") for name in rows.column_names})
 
     def bypassed(self, selection: Selection = EVERYTHING) -> list[tuple[int, str, bool]]:
         """(asn, person, worked) of everyone who was restricted and tried a VPN on the same day, see `queries`."""
@@ -201,18 +202,18 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     return [words[place] for place in coded.indices.fill_null(len(words) - 1).to_numpy().tolist()]
 
 
-def _column(column: pa.ChunkedArray) -> Any:
-    """Numbers as an array, -1 where there is none; words as `Words`."""
+def _column(column: pa.ChunkedArray, only: bool = False) -> Any:
+    """Numbers as an array, -1 where there is none; words as `Words`. only: of words their places."""
     kind = column.type
     whole = pa.concat_arrays(column.chunks or [pa.array([], kind)])
     if not pa.types.is_string(kind):
         return whole.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
     coded = whole.dictionary_encode()
-    words = coded.dictionary.to_pylist()
-    order = sorted(range(len(words)), key=words.__getitem__)
-    places = np.full(len(words) + 1, -1, dtype=np.int64)
-    places[order] = np.arange(len(words))
-    return Words(places[coded.indices.fill_null(len(words)).to_numpy()], tuple(words[at] for at in order))
+    order = pc.array_sort_indices(coded.dictionary)
+    places = np.full(len(order) + 1, -1, dtype=np.int64)
+    places[order.to_numpy()] = np.arange(len(order))
+    own = places[coded.indices.fill_null(len(order)).to_numpy()]
+    return own if only else Words(own, tuple(coded.dictionary.take(order).to_pylist()))
 
 
 def _key(row: dict[str, Any], by: Sequence[str]) -> tuple[object, ...]:

@@ -20,7 +20,6 @@ from ringback.view import watching
 from ringback.view.address import APPS, FUNCTIONS, PATHS, START, View
 from ringback.view.contrasts import Contrasts, contrasts
 from ringback.view.ledger import Entry, ledger
-from ringback.view.outages import BY as OUTAGE_BY
 from ringback.view.outages import Outage, outages
 
 K = 5  # participants that a public cell needs
@@ -279,7 +278,7 @@ class Figures:
 
     def outages(self) -> list[Outage]:
         """Of all networks and all days that have data."""
-        return self._once("outages", lambda: outages(self._reading.cells(OUTAGE_BY), K))
+        return self._once("outages", lambda: outages(self._reading, K))
 
     def contrasts(self, view: View) -> Contrasts:
         """Regions beside each other, the preferred app beside this one, a VPN beside none. The view's path is not

@@ -4,13 +4,14 @@ Such sessions accuse nobody and count in no share (their functions are `impaired
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Literal, get_args
 
 import msgspec
 
 from ringback.record import CellCount
+from ringback.store import Reading, Selection
 
 OutageState = Literal["offline", "whitelist"]
 BY = ("asn", "region", "network_state", "day")
@@ -42,16 +43,19 @@ class _Day(msgspec.Struct, frozen=True):
 _Cells = list[tuple[_Day, CellCount]]
 
 
-def outages(cells: Iterable[CellCount], least: int) -> list[Outage]:
-    """The runs of days of each network, in order of time. cells: by `BY`; least: participants that a public run has on
-    its fullest day."""
-    whole: dict[tuple[object, object], int] = defaultdict(int)
+def outages(reading: Reading, least: int) -> list[Outage]:
+    """The runs of days of each network, in order of time. least: participants that a public run has on its fullest
+    day."""
     struck: dict[tuple[int, str], _Cells] = defaultdict(list)
-    for cell in cells:
-        whole[cell.keys["asn"], cell.keys["day"]] += cell.n
-        if cell.keys["network_state"] in get_args(OutageState) and cell.keys["asn"] is not None:
+    for cell in reading.cells(BY, Selection(network_state=get_args(OutageState))):
+        if cell.keys["asn"] is not None:
             key = msgspec.convert(cell.keys, _Day)
             struck[key.asn, key.network_state].append((key, cell))
+    whole: dict[tuple[object, object], int] = {}
+    if struck:  # of what else these networks measured the numbers alone
+        days = sorted(key.day for own in struck.values() for key, _ in own)
+        networks = Selection(asn=tuple(sorted({asn for asn, _ in struck})), since=days[0], until=days[-1])
+        whole = {(cell.keys["asn"], cell.keys["day"]): cell.n for cell in reading.cells(("asn", "day"), networks)}
     found = [_outage(run, whole) for own in struck.values() for run in _runs(own)]
     return sorted((one for one in found if one.participants >= least), key=lambda one: (one.since, one.asn))
 
