@@ -24,6 +24,7 @@ from ringback.peer.http import mounted
 from ringback.record import Observation, Report
 from ringback.record.json_schema import report_schema
 from tests.collect.reports import encoded, report, with_raw
+from tests.peer.asking import cut_off
 
 JSON = {"Content-Type": "application/json"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -267,6 +268,11 @@ async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monke
 
     async with collector(tmp_path, Kept().add) as client:
         refused(await client.post("/v1/reports", content=slowly(), headers=JSON), 408)
+
+
+async def test_a_sender_that_goes_away_within_a_report_is_refused(tmp_path: Path) -> None:
+    async with collecting(tmp_path, taking.sink(Kept().add, tmp_path), allowance=GENEROUS) as handlers:
+        assert await cut_off(mounted(handlers), "/v1/reports", JSON) == 400
 
 
 async def test_the_schema_is_served_and_current(tmp_path: Path) -> None:

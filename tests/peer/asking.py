@@ -1,5 +1,7 @@
 """A participant's requests in the peer's tests: decoded answers over a real HTTP client, or straight from a far end."""
 
+from typing import Any
+
 import httpx
 import msgspec
 
@@ -35,3 +37,26 @@ def voice_spec(
     arm = Arm(payload, "app")  # type: ignore[arg-type]
     spec = ExchangeSpec(number, app, "voice", "outgoing", "relay", "relay-call", arm, "udp", port, 10.5)
     return msgspec.structs.replace(spec, **more)
+
+
+async def cut_off(app: Any, path: str, headers: dict[str, str]) -> int:
+    """The status that an ASGI application gives a client that leaves within the body of a POST."""
+    events = iter(({"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}))
+    told: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        return next(events)
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            told.append(message["status"])
+
+    named = {"host": "here", "content-length": "100", **headers}
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": path, "raw_path": path.encode(), "root_path": "", "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in named.items()],
+        "client": ("192.0.2.10", 5000), "server": ("here", 80),
+    }  # fmt: skip
+    await app(scope, receive, send)
+    return told[0]

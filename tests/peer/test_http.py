@@ -13,7 +13,7 @@ from ringback.errors import BadInput, Unavailable
 from ringback.peer import http, keys, limits
 from ringback.peer.serving import running, wanted_ports
 from ringback.trial import control
-from tests.peer.asking import MSGPACK, client, opening, post
+from tests.peer.asking import MSGPACK, client, cut_off, opening, post
 from tests.trial.ends import far_end
 from tests.wire.samples import mutate
 
@@ -111,7 +111,12 @@ async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.M
         problem_of(answer)
 
 
-async def test_one_address_may_ask_so_often_and_others_are_not_hindered() -> None:
+async def test_whoever_goes_away_within_a_body_is_told_so_and_it_is_no_fault_of_the_servers() -> None:
+    assert await cut_off(http.application(answering, {}), "/v1/control/echo", {}) == 400
+
+
+async def test_one_address_may_ask_so_often_and_others_are_not_hindered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "monotonic", lambda: 0.0)  # a slow machine asks less often
     app = http.application(answering, {})
 
     def of(address: str) -> httpx.AsyncClient:

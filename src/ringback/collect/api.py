@@ -20,7 +20,6 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.exceptions import ClientException, HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
 
@@ -30,7 +29,7 @@ from ringback.collect.origin import Lookup, Origin, nowhere
 from ringback.collect.published import Published
 from ringback.collect.spool import Entry, Full
 from ringback.errors import BadInput, Unavailable
-from ringback.peer.http import problem
+from ringback.peer.http import Unread, problem, whole_body
 from ringback.peer.limits import Buckets
 
 PACKED_BYTES = 8 << 20  # of a request as it is sent
@@ -82,7 +81,7 @@ def routes(
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in NDJSON | JSON:
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "reports are application/json or application/x-ndjson")
-        body = await _body(request)
+        body = await whole_body(request, BODY_S)
         packing = request.headers.get("content-encoding", "")
         now, origin = datetime.now(UTC), lookup(source)
         if len(body) <= INLINE_BYTES and not packing:
@@ -114,6 +113,8 @@ def routes(
             return await take(request)
         except Refused as refused:
             return problem(refused.status, refused.detail, **refused.headers)
+        except Unread as error:
+            return problem(error.status, error.detail)
         except unpacking.TooLarge as error:
             return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
         except unpacking.NotUnderstood as error:
@@ -154,18 +155,6 @@ def routes(
 
 def shipped_schema() -> bytes:
     return (files("ringback.record") / "schema" / "report-1.json").read_bytes()
-
-
-async def _body(request: Request[Any, Any, Any]) -> bytes:
-    try:
-        async with asyncio.timeout(BODY_S):
-            return await request.body()
-    except TimeoutError as error:
-        raise Refused(HTTPStatus.REQUEST_TIMEOUT, f"no whole request within {BODY_S:.0f} s") from error
-    except ClientException as error:
-        raise Refused(HTTPStatus(error.status_code), error.detail) from error
-    except HTTPException:
-        raise
 
 
 def _read(body: bytes, packing: str, lines: bool, now: datetime, origin: Origin) -> tuple[bool, list[Entry | BadInput]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from litestar import Litestar, Request, Response, Router, get, post
-from litestar.exceptions import HTTPException
+from litestar.exceptions import ClientException, HTTPException, InternalServerException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -43,6 +43,28 @@ def _refused(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]
 def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     log.error("a request to %s failed", request.url.path, exc_info=error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the fault is this server's")
+
+
+class Unread(Exception):
+    """A request whose body can't be had."""
+
+    def __init__(self, status: HTTPStatus, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+async def whole_body(request: Request[Any, Any, Any], within: float) -> bytes:
+    """Raises Unread where the body is too long, or does not come whole or within so many seconds."""
+    try:
+        async with asyncio.timeout(within):
+            return await request.body()
+    except TimeoutError as error:
+        raise Unread(HTTPStatus.REQUEST_TIMEOUT, f"no whole request within {within:.0f} s") from error
+    except ClientException as error:
+        raise Unread(HTTPStatus(error.status_code), error.detail) from error
+    except InternalServerException as error:  # so litestar calls a client that went away, or whose chunks are none
+        raise Unread(HTTPStatus.BAD_REQUEST, "the request ends before its body is whole") from error
 
 
 def application(
@@ -79,10 +101,9 @@ def routes(answer: Answering, about: dict[str, object]) -> list[BaseRouteHandler
         if what == "open" and not sessions.allow(source, now):
             return problem(HTTPStatus.TOO_MANY_REQUESTS, "too many sessions from here", **{"Retry-After": "30"})
         try:
-            async with asyncio.timeout(BODY_S):
-                body = await request.body()
-        except TimeoutError:
-            return problem(HTTPStatus.REQUEST_TIMEOUT, f"no whole request within {BODY_S:.0f} s")
+            body = await whole_body(request, BODY_S)
+        except Unread as error:
+            return problem(error.status, error.detail)
         try:
             return Response(await answer(what, body, source), media_type="application/octet-stream")
         except BadInput as error:
