@@ -152,3 +152,19 @@ def test_a_neutral_lookup_and_a_plain_web_page_are_nobodys(tmp_path: Path) -> No
     owned = page.replace(b"example.org", b"mmg.whatsapp.net")
     (one,) = found(tmp_path, [(START, ethernet(making.segment(NEAR, ("198.51.100.160", 80), 1, owned)))])
     assert (one.app, one.function) == ("whatsapp", "media")
+
+
+def test_an_exchange_starts_with_its_earliest_packet_wherever_that_stands_in_the_file(tmp_path: Path) -> None:
+    lines = script_lines(rendered("whatsapp", "voice", "relay-call"))
+    (told,) = found(tmp_path, lines)
+    (swapped,) = found(tmp_path, [lines[1], lines[0], *lines[2:]])
+    assert (swapped.start, swapped.seconds) == (told.start, told.seconds)
+
+
+def test_datagrams_that_the_capture_cut_are_counted_and_said_to_be_cut(tmp_path: Path) -> None:
+    lines = script_lines(rendered("whatsapp", "voice", "relay-call"))
+    cut = [(at, frame[:50]) for at, frame in lines]
+    told = trace(making.pcap(tmp_path / "cut.pcap", cut))
+    short = sum(len(frame) > 50 for _, frame in lines)
+    assert told.notes == (f"{short} packets left out: cut by the capture; counted, but not looked into",)
+    assert [(one.app, one.packets) for one in told.exchanges] == [(None, len(lines))]

@@ -102,6 +102,14 @@ def test_an_empty_store_is_sound_and_exports_nothing(capsys: pytest.CaptureFixtu
     assert "sound" in told.out
 
 
+@pytest.mark.parametrize("what", ["check", "compact", "rebuild"])
+def test_a_folder_that_is_not_there_is_not_called_sound(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["store", what, "--data", str(tmp_path / "misspelt")]) == 2
+    assert "misspelt: there is no such folder" in capsys.readouterr().err
+
+
 def test_damage_is_found_and_mended_as_the_words_say(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

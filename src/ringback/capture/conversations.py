@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 
 class Conversation(Generic[T]):
-    """number: by order of beginning in the file. sockets: of its first packet. what: the caller's own record of it."""
+    """number: by order of beginning in the file. sockets: of its first packet there. first, last: times of the earliest
+    and the latest packet, wherever they stand. what: the caller's own record of it."""
 
     __slots__ = ("first", "last", "number", "sockets", "transport", "what")
 
@@ -54,7 +55,7 @@ class Conversations(Generic[T]):
                 ended.append(self._open.popitem(last=False)[1])
         else:
             self._open.move_to_end(key)
-        found.last = max(found.last, packet.at)
+        found.first, found.last = min(found.first, packet.at), max(found.last, packet.at)
         return found, ended
 
     @staticmethod

@@ -104,6 +104,8 @@ def search(path: Path, notes: Notes) -> Iterator[Found]:
         for one in ended:
             yield finder.told(one)
         finder.see(conversation, packet)
+        if packet.transport == "udp" and not packet.whole:
+            notes.left_out("cut by the capture; counted, but not looked into")
     for one in conversations.rest():
         yield finder.told(one)
 
