@@ -64,7 +64,8 @@ def test_no_more_than_three_like_connections_can_ever_be_open(function: str, for
 
 def test_a_thin_link_gets_fewer_flows_and_more_time_for_what_tells_it_from_a_policer() -> None:
     wide, thin = sizing(8000, 30000, 35), sizing(400, 700, 35)
-    assert (wide.per_arm, thin.per_arm) == (6, 2)
+    assert (wide.per_arm, thin.per_arm) == (6, 1)
+    assert (wide.thin, thin.thin) == (False, True)
     assert wide.media_rounds > 4
     assert thin.media_rounds == 1, "side by side they would fill it"
     for size, kbps in ((thin.upload, 400), (thin.download, 700)):
@@ -72,6 +73,15 @@ def test_a_thin_link_gets_fewer_flows_and_more_time_for_what_tells_it_from_a_pol
         assert 1.5 * size * 8 / 1000 / kbps <= thin.media_gap
     assert sizing(None, None, 35) == Sizing()
     assert thin.media_life > thin.upload / 50_000 + thin.download / 87_500
+
+
+@pytest.mark.parametrize("kbps", [128, 200, 300, 450, 600, 800, 850, 8000])
+def test_a_rounds_calls_take_at_most_half_the_link_but_for_two_that_must_be(kbps: float) -> None:
+    size = sizing(kbps, 30000, 35)
+    flows = 2 if size.width == "pair" else 4 * size.per_arm
+    assert flows <= 24
+    assert 35 * flows <= max(kbps / 2, 70)
+    assert (size.width == "pair") is (kbps < 280)
 
 
 def test_a_long_round_trip_gets_more_media_and_more_time() -> None:

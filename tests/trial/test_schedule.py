@@ -7,8 +7,8 @@ import pytest
 
 from ringback.record import Cell
 from ringback.trial.cells import CellTrial
-from ringback.trial.plan import form_plans
-from ringback.trial.schedule import Schedule, most_series
+from ringback.trial.plan import form_plans, sizing
+from ringback.trial.schedule import Schedule, most_calls, most_series
 from ringback.verdict.evidence import CellEvidence
 from tests.trial.ends import CATALOGUE
 from tests.verdict.build import dns_round, stream_round
@@ -81,6 +81,21 @@ def test_a_quick_session_hears_one_cell_of_calls_in_full_and_of_several_a_sample
     assert length(OUTGOING, INCOMING) == "sample"
     assert [most_series("quick", "voice", calls) for calls in (1, 2)] == [2, 1]
     assert most_series("default", "voice", 8) == 4
+
+
+@pytest.mark.parametrize(("kbps", "width"), [(800, "usual"), (300, "usual"), (128, "pair")])
+def test_on_a_thin_link_calls_run_alone_and_more_often(kbps: float, width: str) -> None:
+    text, out, _ = trials = on_trial(TEXT, OUTGOING, MEDIA)
+    schedule, size = scheduled(trials), sizing(kbps, 30_000, 35)
+    assert [start.lane for start in schedule.next({}, 0.0, size)] == ["text"]
+    assert schedule.next({id(text): "text"}, 0.0, size) == []
+    decide(text)
+    [start] = schedule.next({}, 0.0, size)
+    assert (start.trial, start.lane, start.width) == (out, "alone", width)
+    assert schedule.next({id(out): "alone"}, 0.0, size) == [], "nor does anything start beside them"
+    assert most_calls(4, size) > 4 == most_calls(4, sizing(850, 30_000, 35))
+    quick = scheduled(on_trial(TEXT, OUTGOING), mode="quick").next({}, 0.0, size)
+    assert [(start.lane, start.width) for start in quick] == [("text", "usual"), ("voice", "usual")]
 
 
 def test_a_cell_costs_the_time_in_which_any_of_its_rounds_ran() -> None:

@@ -24,6 +24,7 @@ BRIEF_CALL_CHECKPOINTS = (1.0, BRIEF_CALL_SECONDS)
 BRIEF_PER_ARM = 4  # exchanges of each arm of a brief round
 CALL_SPREAD = 0.25  # seconds over which a round's calls start
 PER_ARM = 6  # exchanges of each of the four arms: 24 flows
+THIN_PER_ARM = 2  # where the link bears no more than this, everything runs apart
 TEXT_LIFE, SLOW_TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 10.0, 2.1  # seconds that a text exchange may take
 MEDIA_LIFE, LONGEST_MEDIA_LIFE = 4.5, 12.0
 MEDIA_RTT, MOST_MEDIA_FACTOR = 0.085, 4.5  # seconds for which MEDIA_SIZE was chosen, and how much more there may be
@@ -40,6 +41,8 @@ MOST_MEDIA_ROUNDS, MOST_MEDIA_BYTES = 8, 48_000_000  # side by side; a peer keep
 LIKE_AT_ONCE = 3  # TLS connections of one SNI and fingerprint open at once
 
 Mode = Literal["default", "quick", "quiet"]
+Width = Literal["usual", "pair"]
+"""Calls of a round side by side: as many as the link bears, or one original beside one control."""
 Length = Literal["full", "short", "brief", "sample"]
 """Of a round of calls: as a call must be heard for `working`; half of that; as little as shows losses, with fewer
 calls; and all that a quick session of many cells has time for."""
@@ -82,10 +85,12 @@ class Planned(msgspec.Struct, frozen=True):
 
 
 class Sizing(msgspec.Struct, frozen=True):
-    """What the link bears: exchanges per arm of a call round; bytes of an upload and of the download after it, seconds
-    that both may take and between two starts; how many rounds of media may run side by side."""
+    """What the link bears: exchanges per arm of a call round, which is run as pairs where it bears no such four; bytes
+    of an upload and of the download after it, seconds that both may take and between two starts; how many rounds of
+    media may run side by side."""
 
     per_arm: int = PER_ARM
+    width: Width = "usual"
     upload: int = MEDIA_SIZE
     download: int = MEDIA_SIZE
     media_life: float = MEDIA_LIFE
@@ -93,6 +98,11 @@ class Sizing(msgspec.Struct, frozen=True):
     media_rounds: int = MOST_MEDIA_ROUNDS
     text_life: float = TEXT_LIFE
     rtt: float | None = None  # seconds
+
+    @property
+    def thin(self) -> bool:
+        """Whether calls have no room for anything beside them."""
+        return self.per_arm <= THIN_PER_ARM
 
     @property
     def media_seconds(self) -> float:
@@ -104,9 +114,7 @@ def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float, rtt
     """At most half the link for a round's calls, two thirds for media; more media and longer lives where round trips
     (seconds) are long. call_kbps: one call, one direction."""
     known = [rate for rate in (up_kbps, down_kbps) if rate is not None]
-    per_arm = PER_ARM
-    if known:
-        per_arm = max(2, min(PER_ARM, int(0.5 * min(known) / (4 * call_kbps))))
+    fit = int(0.5 * min(known) / (4 * call_kbps)) if known else PER_ARM
     (upload, out), (download, inward) = _media_size(up_kbps, rtt), _media_size(down_kbps, rtt)
     needed = MEDIA_TRIPS * (rtt or 0.0) + LINK_SLACK * (out + inward)
     life = min(LONGEST_MEDIA_LIFE, max(MEDIA_LIFE, needed))
@@ -114,7 +122,8 @@ def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float, rtt
     gap = min(life, max(life / LIKE_AT_ONCE, slower))
     held = MOST_MEDIA_BYTES // (4 * PER_ARM * (upload + download))
     return Sizing(
-        per_arm=per_arm,
+        per_arm=max(1, min(PER_ARM, fit)),
+        width="usual" if fit else "pair",
         upload=upload,
         download=download,
         media_life=life,

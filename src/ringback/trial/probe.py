@@ -41,9 +41,10 @@ def render(spec: ExchangeSpec, seed: bytes) -> Script:
 
 
 def rate_kbps(lane: Lane) -> float | None:
-    """kbit/s of IP packets at which the train arrived; None with fewer than 5 arrivals."""
+    """kbit/s of IP packets at which the train arrived; None with fewer than two arrivals. A slow link's buffer holds no
+    more of a train than two or three, and what it is then told is its rate all the same."""
     arrived = sorted(t for t in lane.received if t is not None)
-    if len(arrived) < 5:
+    if len(arrived) < 2:
         return None
     seconds = max(arrived[-1] - arrived[0], 1e-4)
     return (len(arrived) - 1) * (SIZE + 28) * 8 / seconds / 1000

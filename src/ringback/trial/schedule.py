@@ -1,7 +1,7 @@
 """What runs next: pure bookkeeping over cells on trial, without a socket, a clock or a draw.
 
 Lanes: text cells side by side, calls one cell at a time, media of as many apps side by side as the link bears,
-but never beside calls.
+but never beside calls. On a thin link calls have no text beside them either.
 A series is one round of every form of a cell; undecided cells get another as long as the budget lasts, of text and
 media only in the forms that are not decided. Paths are measured one after the other. A quiet session runs one round at
 a time, and a cell until it is decided.
@@ -18,13 +18,16 @@ from ringback.flow import FormPlan
 from ringback.record import Cell
 from ringback.trial import pairs
 from ringback.trial.cells import CellTrial
-from ringback.trial.plan import Length, Mode, Sizing, cells_of, form_plans
+from ringback.trial.plan import Length, Mode, Sizing, Width, cells_of, form_plans
 from ringback.trial.terms import Settings
 from ringback.verdict.weights import thresholds
 
-Lane = Literal["text", "voice", "media", "quiet"]
+Lane = Literal["text", "voice", "alone", "media", "quiet"]
+"""`alone`: calls that nothing may run beside."""
 
 MOST_SERIES: Mapping[str, int] = {"voice": 4, "text": 4, "media": 4, "outer": 2}
+THIN_SERIES: Mapping[int, int] = {1: 14, 2: 8}  # of calls, by exchanges of an arm: as much evidence, in smaller rounds
+PAIR_SERIES = 10  # likewise, where they run as pairs
 MOST_QUIET_SERIES: Mapping[str, int] = {"voice": 7, "text": 5, "media": 4, "outer": 7}
 SERIES_SECONDS: Mapping[str, float] = {"voice": 12.0, "outer": 12.0, "text": 40.0}
 QUIET_SECONDS: Mapping[str, float] = {"text": 75.0, "media": 75.0}  # of a round, at most
@@ -41,6 +44,7 @@ class Start(msgspec.Struct, frozen=True):
     length: Length
     plans: Sequence[FormPlan]
     series: int
+    width: Width = "usual"
 
 
 class Schedule:
@@ -78,10 +82,14 @@ class Schedule:
         wanted = [t for t in self._trials if t.cell.path == self.path and self._wanted(t, elapsed, size)]
         if self._mode == "quiet":
             return [] if running else self._next_quiet(wanted, elapsed)
+        lanes = set(running.values())
+        if "alone" in lanes:
+            return []
         texts = [t for t in wanted if t.cell.function == "text" and id(t) not in running]
         starts = [self._start(t, "text") for t in texts]
-        if not set(running.values()) & {"voice", "media"}:
-            starts += self._call_or_media(wanted, size.media_rounds)
+        if not lanes & {"voice", "media"}:
+            beside = bool(starts or running)
+            starts += [s for s in self._call_or_media(wanted, size) if not (beside and s.lane == "alone")]
         return starts
 
     def _next_quiet(self, wanted: Sequence[CellTrial], elapsed: float) -> list[Start]:
@@ -96,30 +104,43 @@ class Schedule:
         seconds = QUIET_SECONDS.get(first.trial.cell.function) or QUIET_CALL_SECONDS[first.length]
         return [self._rest.pop(0)] if self.affords(seconds, elapsed) else []
 
-    def _call_or_media(self, wanted: Sequence[CellTrial], media_rounds: int) -> list[Start]:
+    def _call_or_media(self, wanted: Sequence[CellTrial], size: Sizing) -> list[Start]:
         calls = [t for t in wanted if t.cell.function in CALLS]
         media = [t for t in wanted if t.cell.function == "media"]
         least = min((t.series for t in [*calls, *media]), default=0)
         for trial in calls:
             if trial.series == least:
-                return [self._start(trial, "voice")]
+                return [self._call(trial, size)]
         media = [trial for trial in media if trial.series == least]
         rounds = list(accumulate(trial.streams for trial in media))
-        return [self._start(t, "media") for i, t in enumerate(media) if i == 0 or rounds[i] <= media_rounds]
+        return [self._start(t, "media") for i, t in enumerate(media) if i == 0 or rounds[i] <= size.media_rounds]
+
+    def _call(self, trial: CellTrial, size: Sizing) -> Start:
+        if self._mode != "default":
+            return self._start(trial, "voice")
+        if size.width == "usual":
+            return self._start(trial, "alone" if size.thin else "voice")
+        return Start(trial, "alone", pairs.next_length(trial), trial.plans, trial.series + 1, size.width)
 
     def _start(self, trial: CellTrial, lane: Lane) -> Start:
         """A quick session of several cells of calls has no time to hear any in full. Text and media run again only in
         the forms that are not decided."""
         length = "sample" if self._sample else trial.next_length
-        return Start(trial, lane, length, trial.plans if lane == "voice" else trial.open_plans, trial.series + 1)
+        plans = trial.open_plans if lane in ("text", "media") else trial.plans
+        return Start(trial, lane, length, plans, trial.series + 1)
 
     def _wanted(self, trial: CellTrial, elapsed: float, size: Sizing) -> bool:
         if not trial.wants_more:
             return False
         if not self._everywhere and trial.cell.path != self._paths[0] and self._clear(trial.cell):
             return False
-        seconds = SERIES_SECONDS.get(trial.cell.function, size.media_seconds)
-        return self._mode == "quiet" or self.affords(seconds, elapsed)
+        return self._mode == "quiet" or self.affords(self._seconds(trial, size), elapsed)
+
+    def _seconds(self, trial: CellTrial, size: Sizing) -> float:
+        """Of the trial's next series, at most."""
+        if trial.cell.function in CALLS and self._mode == "default" and size.width != "usual":
+            return QUIET_CALL_SECONDS[pairs.next_length(trial)]
+        return SERIES_SECONDS.get(trial.cell.function, size.media_seconds)
 
     def _clear(self, cell: Cell) -> bool:
         """Whether the same cell is shown to work on the first path."""
@@ -132,6 +153,12 @@ def most_series(mode: Mode, function: str, call_cells: int) -> int:
     if mode != "quick":
         return (MOST_SERIES if mode == "default" else MOST_QUIET_SERIES)[function]
     return 2 if function == "voice" and call_cells == 1 else 1
+
+
+def most_calls(usual: int, size: Sizing) -> int:
+    """How often a cell of calls runs at most where the link bears fewer at once than `usual` series were meant for. It
+    hangs on the link's size alone, and on nothing that an exchange met."""
+    return max(usual, THIN_SERIES.get(size.per_arm, 0) if size.width == "usual" else PAIR_SERIES)
 
 
 def cell_trials(settings: Settings, catalogue: Catalogue) -> list[CellTrial]:

@@ -17,9 +17,9 @@ from ringback.trial.contrast import TriesActivity, bearable
 from ringback.trial.datagrams import NearDatagram
 from ringback.trial.locating import ROUND_SECONDS, Locating
 from ringback.trial.pairs import FLOWS_OF_A_PAIR, draw_pairs
-from ringback.trial.plan import MEDIA_PHASE, Chance, Planned, draw_round
+from ringback.trial.plan import MEDIA_PHASE, THIN_PER_ARM, Chance, Planned, draw_round
 from ringback.trial.rendering import Renderer, render
-from ringback.trial.schedule import Schedule, Start, cell_trials
+from ringback.trial.schedule import CALLS, Schedule, Start, cell_trials, most_calls
 from ringback.trial.seam import Answer, Ask, Command, Event, Flow, Received, Sent
 from ringback.trial.terms import Result, Settings
 
@@ -328,7 +328,7 @@ class Session:
             return []
         if self._locating is None:
             assert self._grant is not None
-            per_arm = self._link.sizing(limited.FASTER).per_arm
+            per_arm = max(THIN_PER_ARM, self._link.sizing(limited.FASTER).per_arm)
             self._locating = Locating(self._trials, path, self._grant, self._random, per_arm)
         planned = self._locating.next(self._rounds + 1, self._exchanges + 1)
         if planned is None:
@@ -346,11 +346,13 @@ class Session:
         size = self._link.sizing()
         beside = trial.streams / size.media_rounds  # where the link bears fewer than a single cell's
         size = msgspec.structs.replace(size, media_gap=size.media_gap * max(1.0, beside))
+        if trial.cell.function in CALLS and self._settings.mode == "default":
+            trial.most_rounds = most_calls(trial.most_rounds, size)
         replay = self._settings.replay
         for plan in start.plans:
             self._rounds += 1
             number, first = self._rounds, self._exchanges + 1
-            if self._quiet:
+            if self._quiet or start.width != "usual":
                 planned = draw_pairs(
                     trial.cell, plan, number, first, self._grant, self._random, size, replay, start.length
                 )
