@@ -49,6 +49,20 @@ def test_and_what_is_done_to_them_there_is_found(kbps: int, action: str, mechani
         assert (verdict.status, verdict.mechanism) == ("restricted", mechanism)
 
 
+@pytest.mark.parametrize("link", ["cross_kbps = 200, queue_ms = 1000", "cross_kbps = 250, queue_ms = 1000"])
+def test_what_the_sessions_own_calls_do_to_a_shared_link_is_not_blamed_on_it(link: str) -> None:
+    for verdict in verdicts(f"up_kbps = 300, down_kbps = 400, {link}", "telegram"):
+        assert verdict.status in ("working", "insufficient")
+        assert (verdict.control_mos or 0) > 3
+
+
+@pytest.mark.parametrize("link", ["loss = 0.45, loss_burst = 1", "loss = 0.3", "rtt_ms = 2000"])
+def test_a_link_that_one_call_alone_cannot_use_is_impaired(link: str) -> None:
+    for verdict in verdicts(link):
+        assert (verdict.status, verdict.trigger) == ("impaired", None)
+        assert (verdict.control_mos or 5) < 2.5
+
+
 @pytest.mark.parametrize(("app", "jitter"), [("whatsapp", 30), ("telegram", 0), ("max", 30)])
 def test_text_is_decided_over_a_satellite(app: str, jitter: int) -> None:
     assert [one.status for one in verdicts(f"rtt_ms = 600, jitter_ms = {jitter}", app, "text")] == ["working"]

@@ -85,7 +85,7 @@ def test_a_quick_session_hears_one_cell_of_calls_in_full_and_of_several_a_sample
 
 @pytest.mark.parametrize(("kbps", "width"), [(800, "usual"), (300, "usual"), (128, "pair")])
 def test_on_a_thin_link_calls_run_alone_and_more_often(kbps: float, width: str) -> None:
-    text, out, _ = trials = on_trial(TEXT, OUTGOING, MEDIA)
+    text, out, *_ = trials = on_trial(TEXT, OUTGOING, INCOMING, MEDIA)
     schedule, size = scheduled(trials), sizing(kbps, 30_000, 35)
     assert [start.lane for start in schedule.next({}, 0.0, size)] == ["text"]
     assert schedule.next({id(text): "text"}, 0.0, size) == []
@@ -93,6 +93,8 @@ def test_on_a_thin_link_calls_run_alone_and_more_often(kbps: float, width: str) 
     [start] = schedule.next({}, 0.0, size)
     assert (start.trial, start.lane, start.width) == (out, "alone", width)
     assert schedule.next({id(out): "alone"}, 0.0, size) == [], "nor does anything start beside them"
+    out.series = 1
+    assert [start.trial for start in schedule.next({}, 0.0, size)] == [out], "a budget may hold one cell's rounds"
     assert most_calls(4, size) > 4 == most_calls(4, sizing(850, 30_000, 35))
     quick = scheduled(on_trial(TEXT, OUTGOING), mode="quick").next({}, 0.0, size)
     assert [(start.lane, start.width) for start in quick] == [("text", "usual"), ("voice", "usual")]

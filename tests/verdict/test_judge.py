@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from ringback.record import Cell, DatagramOutcome, IcmpError, Round, Try, Verdict
+from ringback.verdict.evidence import CellEvidence
 from ringback.verdict.judge import Context, judge
 from tests.verdict.build import Effect, dns_round, stream_round, voice_round
 
@@ -27,6 +28,14 @@ NOTHING = Effect(trigger="none")
 
 def call_rounds(effect: Effect = NOTHING, count: int = 2, **link: float) -> list[Round]:
     return [voice_round(7, effect=effect, number=n, every=0.02, **link) for n in range(count)]  # type: ignore[arg-type]
+
+
+def each_alone(rounds: list[Round]) -> list[Round]:
+    """The same calls, one after the other."""
+    for each in rounds:
+        for exchange in each.exchanges:
+            exchange.started_at = each.number * 1000.0 + exchange.slot * 12.0
+    return rounds
 
 
 def trains(where: str, kind: str, answered: int, count: int = 8, app: str | None = None) -> list[Try]:
@@ -169,10 +178,28 @@ def test_a_link_too_bad_for_calls_is_impaired_without_a_trigger() -> None:
         Try(**{name: getattr(t, name) for name in t.__struct_fields__} | {"rtt_ms": 1100.0 if i % 2 else 60.0})
         for i, t in enumerate(connects("neutral"))
     ]
-    verdict = judge(VOICE, call_rounds(link_loss=0.3, burst=2.0), bad_tcp, CONTEXT)
+    verdict = judge(VOICE, each_alone(call_rounds(link_loss=0.3, burst=2.0)), bad_tcp, CONTEXT)
     assert (verdict.status, verdict.mechanism, verdict.trigger) == ("impaired", "none", None)
     assert verdict.control_mos is not None
     assert verdict.control_mos < 2.5
+
+
+def test_what_only_many_calls_at_once_meet_makes_no_call_unusable() -> None:
+    """A thin link under twenty-four calls; whether it bears one, only one alone can tell."""
+    many = call_rounds(link_loss=0.3, burst=2.0)
+    alone = each_alone([voice_round(8, number=2, every=0.02)])
+    unheard = judge(VOICE, many, HEALTHY, CONTEXT)
+    assert (unheard.status, unheard.reason) == ("insufficient", "too-short")
+    heard = judge(VOICE, [*many, *alone], HEALTHY, CONTEXT)
+    assert heard.status == "working"
+    assert heard.control_mos is not None
+    assert heard.control_mos > 4, "as of one call alone"
+    bad = each_alone([voice_round(8, number=2, every=0.02, link_loss=0.3, burst=2.0)])
+    assert judge(VOICE, [*many, *bad], HEALTHY, CONTEXT).status == "impaired"
+    no_harm = replace(CONTEXT, evidence=CellEvidence(1.0, {}, 5_000.0, {}))
+    assert judge(VOICE, many, HEALTHY, no_harm).status == "insufficient", (
+        "unusable, perhaps, so not called working either"
+    )
 
 
 def test_a_burst_in_the_only_second_that_was_heard_makes_no_link_unusable() -> None:
@@ -185,7 +212,7 @@ def test_a_burst_in_the_only_second_that_was_heard_makes_no_link_unusable() -> N
         outcome.inward.received = [at if i % 3 else None for i, at in enumerate(outcome.inward.received)]
     assert judge(VOICE, rounds, HEALTHY, CONTEXT).status == "insufficient"
     rounds[0].read_to = 5.0
-    assert judge(VOICE, rounds, HEALTHY, CONTEXT).reason == "udp-unusable"
+    assert judge(VOICE, each_alone(rounds), HEALTHY, CONTEXT).reason == "udp-unusable"
 
 
 @pytest.mark.parametrize(
@@ -201,7 +228,8 @@ def test_udp_dead_while_tcp_lives_is_impaired_by_transport(
     effect: Effect, mechanism: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Effect, "strikes", lambda self, arm, rng: True)  # a rule on all UDP picks every exchange
-    verdict = judge(VOICE, call_rounds(effect), trains("here", "neutral", 0) + connects("neutral"), CONTEXT)
+    rounds = call_rounds(effect) if effect.drop or effect.icmp else each_alone(call_rounds(effect))
+    verdict = judge(VOICE, rounds, trains("here", "neutral", 0) + connects("neutral"), CONTEXT)
     assert (verdict.status, verdict.trigger, verdict.mechanism) == ("impaired", "transport", mechanism)
     assert (verdict.basis, verdict.e_value) == ("contrast", None)
 

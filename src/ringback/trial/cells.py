@@ -10,6 +10,7 @@ from math import inf
 
 from ringback.flow import FormPlan
 from ringback.record import Cell, DatagramOutcome, ExchangeRecord, Outcome, Round, StreamOutcome
+from ringback.trial.crowding import Heard
 from ringback.trial.plan import Length, Planned
 from ringback.verdict.evidence import CellEvidence, RoundEvidence, combine, early_e_value, round_evidence
 
@@ -19,6 +20,7 @@ NAMES_ALIVE = 0.5  # of the controls' questions answered
 DEAD_SHARE = 0.1  # of an arm's exchanges that may still show one
 SUSPECT = 5.0  # an e-value from which calls are heard in full again
 NEARLY = 20.0  # of ENOUGH_WORKING, which a brief round makes up for
+CROWDED_SERIES = 12  # of calls that fare well with fewer at once, in small rounds
 PATCHY = "loss-third"  # the one harm that needs a second round, but not a long one
 
 
@@ -38,6 +40,7 @@ class CellTrial:
         self._ran: list[tuple[float, float]] = []
         self.bytes = 0
         self.lost = 0  # rounds whose partner vanished
+        self.heard: Heard | None = None  # where calls may have to be heard alone
 
     @property
     def streams(self) -> int:
@@ -54,12 +57,22 @@ class CellTrial:
 
     @property
     def wants_more(self) -> bool:
-        return not self.settled and self.series < self.most_rounds
+        return not self.settled and self.series < self._most
+
+    @property
+    def _most(self) -> int:
+        """Series at most: those that asked whether the link is bad for one call as well come on top."""
+        if self.heard is None:
+            return self.most_rounds
+        if self.heard.crowded:
+            return max(self.most_rounds, CROWDED_SERIES)
+        return self.most_rounds + self.heard.alone + self.heard.unheard
 
     @property
     def settled(self) -> bool:
         """Whether more rounds would say no more."""
-        return self.decided or self.lost >= 2 or (self.series >= 2 and self._silent)
+        unheard = self.heard is not None and self.heard.unheard and not self.accused
+        return (self.decided and not unheard) or self.lost >= 2 or (self.series >= 2 and self._silent)
 
     @property
     def _names_dead(self) -> bool:
@@ -125,6 +138,8 @@ class CellTrial:
 
     def add(self, finished: Round) -> None:
         self.rounds.append(finished)
+        if self.heard is not None:
+            self.heard.add(finished)
         self._weighed.append(round_evidence(finished))
         if finished.partner == "lost":
             self.lost += 1

@@ -7,6 +7,7 @@ import msgspec
 from ringback.catalogue import Catalogue
 from ringback.record import Cell, Cost, Measurement, NetworkRecord, NetworkState, Round, Try, Udp, Verdict
 from ringback.trial.cells import CellTrial
+from ringback.trial.crowding import codec_of
 from ringback.trial.locating import Located
 from ringback.trial.terms import Result
 from ringback.verdict.judge import Context, judge
@@ -87,8 +88,7 @@ def _judged(
     udp: Udp,
     outer: Verdict | None,
 ) -> Verdict:
-    app = catalogue.apps.get(trial.cell.app)
-    quality = app.quality if app is not None else next(iter(catalogue.apps.values())).quality
+    quality = codec_of(catalogue, trial.cell.app)
     context = Context(
         threshold=trial.threshold, quality=quality, state=state, udp=udp, outer=outer, evidence=trial.evidence
     )

@@ -29,6 +29,7 @@ FLOWS_OF_A_PAIR = 2
 SPREAD = 0.1  # seconds within which a pair's two exchanges start
 MARGIN = 0.05  # seconds from a pair's end to the next one's time
 CALL_PAIRS = {"full": 4, "sample": 5}  # in a round, by its length
+ALONE_PAIRS = {"full": 3, "sample": 5}  # likewise, where each call is alone
 STREAM_PAIRS = 6  # likewise, of connections and of names: twelve exclude that every second one fails
 NAME_SECONDS = 1.1  # a question, and its repetition after a second
 EARLY_S = 3.0  # seconds of a call that a sample hears
@@ -60,21 +61,29 @@ def draw_pairs(
     size: Sizing,
     replay: str | None = None,
     length: Length = "full",
+    alone: bool = False,
 ) -> Planned:
-    """One quiet round of `plan.form`. Exchange numbers run from first_exchange. length: see `next_length`."""
+    """One quiet round of `plan.form`. Exchange numbers run from first_exchange. length: see `next_length`. alone: the
+    two of a pair do not run side by side either, but one after the other."""
     count, seconds, checkpoints = _pair(cell, plan, size, length)
+    if alone and plan.transport == "udp":
+        count = ALONE_PAIRS[length]
     slot = pair_seconds(plan, seconds)
     on = draw_ports(plan, grant, random)
     starts: list[float] = []
     ports: list[str] = []
     for pair in range(count):
-        starts += sorted(pair * slot + random.uniform(0.0, SPREAD) for _ in range(2))
+        if alone:
+            starts += [(2 * pair + i) * slot + random.uniform(0.0, SPREAD) for i in range(2)]
+        else:
+            starts += sorted(pair * slot + random.uniform(0.0, SPREAD) for _ in range(2))
         ports += _thrown(("app", "other"), random) if "port" in plan.factors else ("app", "app")
     payloads = [payload for _ in range(count) for payload in _thrown(("original", "control"), random)]
     arms = [Arm(payload, port) for payload, port in zip(payloads, ports, strict=True)]  # type: ignore[arg-type]
     sizes = media_sizes(size) if cell.function == "media" and plan.transport == "tcp" else {}
     specs = specs_of(cell, plan, arms, first_exchange, on, seconds, sizes, replay)
-    return Planned(number, cell, plan.form, specs, starts, checkpoints, count * slot, drawn="pairs")
+    took = (2 if alone else 1) * count * slot
+    return Planned(number, cell, plan.form, specs, starts, checkpoints, took, drawn="pairs")
 
 
 def _thrown(labels: Sequence[str], random: Chance) -> list[str]:

@@ -41,8 +41,8 @@ MOST_MEDIA_ROUNDS, MOST_MEDIA_BYTES = 8, 48_000_000  # side by side; a peer keep
 LIKE_AT_ONCE = 3  # TLS connections of one SNI and fingerprint open at once
 
 Mode = Literal["default", "quick", "quiet"]
-Width = Literal["usual", "pair"]
-"""Calls of a round side by side: as many as the link bears, or one original beside one control."""
+Width = Literal["usual", "pair", "alone"]
+"""Calls of a round side by side: as many as the link bears, one original beside one control, or none."""
 Length = Literal["full", "short", "brief", "sample"]
 """Of a round of calls: as a call must be heard for `working`; half of that; as little as shows losses, with fewer
 calls; and all that a quick session of many cells has time for."""

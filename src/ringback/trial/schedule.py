@@ -1,7 +1,8 @@
 """What runs next: pure bookkeeping over cells on trial, without a socket, a clock or a draw.
 
 Lanes: text cells side by side, calls one cell at a time, media of as many apps side by side as the link bears,
-but never beside calls. On a thin link calls have no text beside them either.
+but never beside calls. On a thin link calls have no text beside them either, and a cell of them runs until it is
+decided: a budget that holds one cell's rounds would decide none if it gave each of them one.
 A series is one round of every form of a cell; undecided cells get another as long as the budget lasts, of text and
 media only in the forms that are not decided. Paths are measured one after the other. A quiet session runs one round at
 a time, and a cell until it is decided.
@@ -18,6 +19,7 @@ from ringback.flow import FormPlan
 from ringback.record import Cell
 from ringback.trial import pairs
 from ringback.trial.cells import CellTrial
+from ringback.trial.crowding import Heard, codec_of
 from ringback.trial.plan import Length, Mode, Sizing, Width, cells_of, form_plans
 from ringback.trial.terms import Settings
 from ringback.verdict.weights import thresholds
@@ -32,6 +34,7 @@ MOST_QUIET_SERIES: Mapping[str, int] = {"voice": 7, "text": 5, "media": 4, "oute
 SERIES_SECONDS: Mapping[str, float] = {"voice": 12.0, "outer": 12.0, "text": 40.0}
 QUIET_SECONDS: Mapping[str, float] = {"text": 75.0, "media": 75.0}  # of a round, at most
 QUIET_CALL_SECONDS: Mapping[Length, float] = {"full": 48.0, "sample": 22.0}
+ALONE_LONGER = 2.0  # than these, at most, where the two of a pair run one after the other
 CALLS = ("voice", "outer")
 USUAL = Sizing()
 
@@ -107,6 +110,8 @@ class Schedule:
     def _call_or_media(self, wanted: Sequence[CellTrial], size: Sizing) -> list[Start]:
         calls = [t for t in wanted if t.cell.function in CALLS]
         media = [t for t in wanted if t.cell.function == "media"]
+        if calls and size.thin and self._mode == "default":
+            return [self._call(calls[0], size)]
         least = min((t.series for t in [*calls, *media]), default=0)
         for trial in calls:
             if trial.series == least:
@@ -116,11 +121,21 @@ class Schedule:
         return [self._start(t, "media") for i, t in enumerate(media) if i == 0 or rounds[i] <= size.media_rounds]
 
     def _call(self, trial: CellTrial, size: Sizing) -> Start:
+        width = self._width(trial, size)
+        if width == "usual":
+            return self._start(trial, "alone" if size.thin and self._mode == "default" else "voice")
+        return Start(trial, "alone", self._small_length(trial, width), trial.plans, trial.series + 1, width)
+
+    def _width(self, trial: CellTrial, size: Sizing) -> Width:
         if self._mode != "default":
-            return self._start(trial, "voice")
-        if size.width == "usual":
-            return self._start(trial, "alone" if size.thin else "voice")
-        return Start(trial, "alone", pairs.next_length(trial), trial.plans, trial.series + 1, size.width)
+            return "usual"
+        return size.width if trial.heard is None else trial.heard.width(size.width)
+
+    def _small_length(self, trial: CellTrial, width: Width) -> Length:
+        """Of a round with at most two calls at once."""
+        if width == "alone" and trial.heard is not None and not trial.heard.crowded:
+            return "full"
+        return pairs.next_length(trial)
 
     def _start(self, trial: CellTrial, lane: Lane) -> Start:
         """A quick session of several cells of calls has no time to hear any in full. Text and media run again only in
@@ -138,8 +153,9 @@ class Schedule:
 
     def _seconds(self, trial: CellTrial, size: Sizing) -> float:
         """Of the trial's next series, at most."""
-        if trial.cell.function in CALLS and self._mode == "default" and size.width != "usual":
-            return QUIET_CALL_SECONDS[pairs.next_length(trial)]
+        width = self._width(trial, size) if trial.cell.function in CALLS else "usual"
+        if width != "usual":
+            return QUIET_CALL_SECONDS[self._small_length(trial, width)] * (ALONE_LONGER if width == "alone" else 1)
         return SERIES_SECONDS.get(trial.cell.function, size.media_seconds)
 
     def _clear(self, cell: Cell) -> bool:
@@ -172,7 +188,7 @@ def cell_trials(settings: Settings, catalogue: Catalogue) -> list[CellTrial]:
     ]
     calls = sum(cell.function in CALLS for cell in cells)
     bars = thresholds([repr(cell) for cell in cells])
-    return [
+    trials = [
         CellTrial(
             cell,
             form_plans(catalogue, cell, settings.replay is not None and settings.replay_app in (None, cell.app)),
@@ -181,3 +197,7 @@ def cell_trials(settings: Settings, catalogue: Catalogue) -> list[CellTrial]:
         )
         for cell in cells
     ]
+    for trial in trials:
+        if settings.mode == "default" and trial.cell.function in CALLS:
+            trial.heard = Heard(codec_of(catalogue, trial.cell.app))
+    return trials

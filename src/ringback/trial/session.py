@@ -354,8 +354,9 @@ class Session:
             number, first = self._rounds, self._exchanges + 1
             if self._quiet or start.width != "usual":
                 planned = draw_pairs(
-                    trial.cell, plan, number, first, self._grant, self._random, size, replay, start.length
-                )
+                    trial.cell, plan, number, first, self._grant, self._random, size, replay, start.length,
+                    start.width == "alone",
+                )  # fmt: skip
             else:
                 media = trial.cell.function == "media" and plan.transport == "tcp"
                 self._media_rounds += media

@@ -2,8 +2,12 @@
 
 Read off the controls alone. The thresholds are contracts.md's: voice below a MOS of 2.5, media below 200 kbit/s
 either way, text where set-up fails in over 20 % of tries; each must lie wholly outside the controls' 95 % interval.
+
+A MOS is that of one call alone, and a round's own calls may be what overfills a link. So what many at once met makes no
+call unusable: one or two at a time must have met it too on average, but where nothing passes in any case.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +23,7 @@ MIN_MOS = 2.5
 MIN_KBPS = 200.0
 MAX_FAILURES = 0.20
 LEAST_HEARD_S = 2.5
+FEW = 2  # calls at once that are as good as one alone
 ONE_TRIP_MS = 900.0  # a connect slower than this needed a second SYN (RFC 6298: 1 s), or is hopeless anyhow
 TRANSPORT: tuple[Mechanism, ...] = ("drop", "icmp", "corrupt", "drop-after", "police", "shape", "loss")
 
@@ -60,8 +65,9 @@ def by_controls(
     controls = [x.outcome for r in rounds if r.form != "dns" for x in r.exchanges if x.spec.arm.payload == "control"]
     calls = [c for c in controls if isinstance(c, DatagramOutcome)]
     if calls and cell.function not in ("text", "media"):
-        scores = np.array(control_scores(rounds, codec))
-        if _upper(scores) >= MIN_MOS:
+        if not _unusable(rounds, codec):
+            return None
+        if any(map(_passes_at_all, calls)) and udp != "blocked" and not _unusable_alone(rounds, codec):
             return None
         if udp == "blocked" or streams_fare_better(calls, [t for t in tries if t.path == cell.path]):
             return Impairment(_transport_finding([r for r in rounds if r.form != "dns"]), "transport", "udp-unusable")
@@ -75,6 +81,39 @@ def by_controls(
     failed = sum(s.failure is not None for s in streams)
     # two-sided 95 %, as elsewhere here
     return _link(shares.counted(failed, len(streams), 0.975).lower > MAX_FAILURES)
+
+
+def unheard(cell: Cell, rounds: Sequence[Round], codec: quality.Codec) -> bool:
+    """Whether calls were unusable many at once, and never heard one or two at a time: then nobody knows."""
+    if cell.function in ("text", "media") or any(at_once(each) <= FEW for each in fewest_at_once(rounds)):
+        return False
+    return _unusable(rounds, codec)
+
+
+def _unusable_alone(rounds: Sequence[Round], codec: quality.Codec) -> bool:
+    few = [each for each in fewest_at_once(rounds) if at_once(each) <= FEW]
+    return bool(few) and float(np.mean(control_scores(few, codec) or [quality.MAX_MOS])) < MIN_MOS
+
+
+def _unusable(rounds: Sequence[Round], codec: quality.Codec) -> bool:
+    return _upper(np.array(control_scores(rounds, codec))) < MIN_MOS
+
+
+def at_once(each: Round) -> int:
+    """How many of its exchanges were under way at once at most, by the time that each was given."""
+    starts = sorted(x.started_at for x in each.exchanges)
+    ends = sorted(x.started_at + x.spec.seconds for x in each.exchanges)
+    return max((i - bisect_right(ends, start) for i, start in enumerate(starts, 1)), default=0)
+
+
+def fewest_at_once(rounds: Sequence[Round]) -> list[Round]:
+    """Of rounds of calls those in which each was alone; where there are none those with two at once, else all."""
+    rounds = [each for each in rounds if each.form != "dns"]
+    for most in range(1, FEW + 1):
+        few = [each for each in rounds if at_once(each) <= most]
+        if few:
+            return few
+    return rounds
 
 
 def _link(unusable: bool) -> Impairment | None:
@@ -101,6 +140,11 @@ def _passes(call: DatagramOutcome) -> bool:
     """Whether anything of it passed in each direction that is known."""
     lanes = (call.inward,) if call.partner == "lost" else (call.outward, call.inward)
     return all(any(at is not None for at in lane.received) for lane in lanes)
+
+
+def _passes_at_all(call: DatagramOutcome) -> bool:
+    lanes = (call.outward, call.inward)
+    return any(at is not None for lane in lanes for at in lane.received)
 
 
 def round_scores(

@@ -85,9 +85,15 @@ class _Seen:
     evidence: CellEvidence
     contrast: contrast.Contrast
 
-    def base(self, struck: Factor = "payload") -> Verdict:
-        """What every verdict on this cell carries, whatever it says. `struck`: whose MOS stands against whose."""
-        own, control = _scores(self, struck)
+    def base(self, struck: Factor = "payload", rounds: Sequence[Round] | None = None) -> Verdict:
+        """What every verdict on this cell carries, whatever it says. `struck`: whose MOS stands against whose. rounds:
+        those that it is taken from; default: all, or those with the fewest calls at once where that is better, since it
+        is that of one call alone, which others beside it can only harm."""
+        own, control = _scores(self, struck, self.rounds if rounds is None else rounds)
+        if rounds is None:
+            alone = _scores(self, struck, impairment.fewest_at_once(self.rounds))
+            if alone[1] is not None and control is not None and alone[1] > control:
+                own, control = alone
         ran = bool(self.rounds)
         return Verdict(
             status="insufficient",
@@ -133,7 +139,7 @@ def _randomised(seen: _Seen) -> Verdict | None:
     strength = seen.evidence.factors
     (form, factor), finding = min(found.items(), key=lambda item: (RANK[item[1].mechanism], -strength[item[0]]))
     agrees = seen.contrast.outcome == "accuses"
-    base = seen.base("port" if factor == "port" else "payload")
+    base = seen.base("port" if factor == "port" else "payload", seen.rounds)
     if finding.mechanism == "drop-after" and base.mos is not None:
         base = msgspec.structs.replace(base, mos=MIN_MOS)  # a call that is cut, however soon the round was stopped
     return _with(
@@ -204,7 +210,7 @@ def _impaired(seen: _Seen) -> Verdict | None:
 
 def _impaired_by(seen: _Seen, found: impairment.Impairment) -> Verdict:
     basis = "randomised" if found.reason == "link-unusable" else "contrast"
-    base = seen.base()
+    base = seen.base(rounds=impairment.fewest_at_once(seen.rounds))
     return _with(
         base,
         found.finding,
@@ -220,6 +226,8 @@ def _impaired_by(seen: _Seen, found: impairment.Impairment) -> Verdict:
 
 def _working(seen: _Seen) -> Verdict | None:
     if seen.evidence.e_working < seen.context.working_threshold:
+        return None
+    if impairment.unheard(seen.cell, seen.rounds, seen.context.quality):
         return None
     clear = clear_to(seen.rounds)
     if clear is None or not _far_enough(seen, clear):
@@ -241,7 +249,9 @@ def _insufficient(seen: _Seen) -> Verdict:
         reason = "no-rounds"
     elif all(r.partner == "lost" for r in seen.rounds):
         reason = "partner-lost"
-    elif seen.evidence.e_working >= seen.context.working_threshold:
+    elif seen.evidence.e_working >= seen.context.working_threshold or impairment.unheard(
+        seen.cell, seen.rounds, seen.context.quality
+    ):
         reason = "too-short"
     else:
         reason = "undecided"
@@ -254,11 +264,11 @@ def _with(base: Verdict, finding: Finding, **changes: object) -> Verdict:
     return msgspec.structs.replace(base, mechanism=named, **numbers, **changes)
 
 
-def _scores(seen: _Seen, struck: Factor) -> tuple[float | None, float | None]:
+def _scores(seen: _Seen, struck: Factor, rounds: Sequence[Round]) -> tuple[float | None, float | None]:
     """Mean MOS of the struck calls and of the others, two decimals; None where there were no calls."""
     own: list[float] = []
     others: list[float] = []
-    for each in seen.rounds:
+    for each in rounds:
         calls = [(struck_by(struck, x.spec.arm), x.outcome) for x in each.exchanges]
         split = {hit: [c for h, c in calls if h is hit and isinstance(c, DatagramOutcome)] for hit in (True, False)}
         if each.form == "dns" or not split[False] or seen.cell.function in ("text", "media"):
