@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.errors import BadInput
-from ringback.flow import tries
+from ringback.flow import exits, tries
 from ringback.lab.hosts import hosts_of
 from ringback.wire import dns, noise, stun, telegram, tls
 from tests.flow.specs import KNOWN, SEED
@@ -22,6 +22,30 @@ def test_a_train_of_pings_is_answered_one_by_one(app: str) -> None:
         answered = [pong is not None and tries.is_answer(ping, pong) for pong in pongs]
         assert answered == [j == i for j in range(25)]
         assert not tries.is_answer(ping, ping)
+
+
+@pytest.mark.parametrize("vpn", sorted(KNOWN.vpns))
+def test_a_vpns_first_message_is_answered_by_an_exit_and_no_other_is(vpn: str) -> None:
+    asked = [tries.ping(vpn, SEED, n) for n in range(25)]
+    answers = [exits.accepted(one) for one in asked]
+    for i, one in enumerate(asked):
+        assert [answer is not None and tries.is_answer(one, answer) for answer in answers] == [
+            j == i for j in range(25)
+        ]
+        assert not tries.is_answer(one, one)
+        assert tries.pong(one) is None  # a relay knows nothing of it
+    assert all(exits.accepted(tries.ping(app, SEED, 0)) is None for app in KNOWN.apps)
+
+
+def test_a_wireguard_message_with_one_byte_changed_is_none() -> None:
+    asked = tries.ping("wireguard", SEED, 0)
+    answer = exits.accepted(asked)
+    assert answer is not None
+    for i in range(len(asked)):
+        assert exits.accepted(asked[:i] + bytes([asked[i] ^ 1]) + asked[i + 1 :]) is None
+    assert not any(
+        tries.is_answer(asked, answer[:i] + bytes([answer[i] ^ 1]) + answer[i + 1 :]) for i in range(len(answer))
+    )
 
 
 def test_a_ping_is_the_apps_own() -> None:

@@ -1,17 +1,24 @@
 """Whole sessions in virtual time: one network, one rule, and what the verdicts say beside the truth."""
 
+from dataclasses import replace
+from random import Random
+
 import pytest
 
 from ringback.lab import country, scenario
 from ringback.lab.hosts import hosts_of
-from ringback.lab.run import run_sim
+from ringback.lab.run import far_end, rows, run_sim, session_settings
 from ringback.record import Measurement, NetworkRecord
+from ringback.sim.packet import Packet, Passage
+from ringback.sim.world import World
+from ringback.trial.session import Session
 
 HEAD = """
 name = "story"
 apps = ["{app}"]
 functions = {functions}
 paths = {paths}
+vpn = "{vpn}"
 
 [[network]]
 name = "network"
@@ -30,13 +37,17 @@ action = {{ {action} }}
 
 
 def told(
-    rule: str = "", app: str = "whatsapp", functions: tuple[str, ...] = ("voice",), paths: tuple[str, ...] = ("direct",)
+    rule: str = "",
+    app: str = "whatsapp",
+    functions: tuple[str, ...] = ("voice",),
+    paths: tuple[str, ...] = ("direct",),
+    vpn: str = "wireguard",
 ) -> tuple[dict[tuple[str, str | None, str], Measurement], NetworkRecord]:
     """Measurements by (function, direction, path), and the network's closing record."""
-    text = HEAD.format(app=app, functions=list(functions), paths=list(paths)) + rule
-    rows = list(run_sim(scenario.parse(text, "story.toml")))
-    measured = {(r.function, r.direction, r.path): r for r in rows if isinstance(r, Measurement)}
-    (network,) = [r for r in rows if isinstance(r, NetworkRecord)]
+    text = HEAD.format(app=app, functions=list(functions), paths=list(paths), vpn=vpn) + rule
+    ran = list(run_sim(scenario.parse(text, "story.toml")))
+    measured = {(r.function, r.direction, r.path): r for r in ran if isinstance(r, Measurement)}
+    (network,) = [r for r in ran if isinstance(r, NetworkRecord)]
     for each in measured.values():
         assert each.truth
         assert each.verdict.status == each.truth.status, each
@@ -95,6 +106,60 @@ def test_a_blocked_vpn_protocol_holds_for_every_cell_of_its_path() -> None:
     assert measured["voice", "incoming", "direct"].verdict.status == "working"
 
 
+@pytest.mark.parametrize(
+    ("action", "mechanism"),
+    [('kind = "drop"', "drop"), ('kind = "icmp"', "icmp"), ('kind = "loss", share = 0.15', "loss")],
+)
+@pytest.mark.parametrize("paths", [("direct", "vpn"), ("vpn",)])
+def test_a_blocked_exit_is_told_by_contrast_and_holds_for_every_cell_of_its_path(
+    action: str, mechanism: str, paths: tuple[str, ...]
+) -> None:
+    measured, network = told(rule('vpn = "wireguard"', "destination", action), functions=("text",), paths=paths)
+    verdict = measured["text", None, "vpn"].verdict
+    assert (verdict.mechanism, verdict.trigger, verdict.basis) == (mechanism, "destination", "contrast")
+    assert verdict.e_value is None
+    assert network.state == "normal"
+
+
+@pytest.mark.parametrize("trigger", ["payload", "port"])
+def test_a_vpn_path_alone_tells_its_protocols_bytes_and_port_as_well(trigger: str) -> None:
+    measured, _ = told(rule('vpn = "openvpn"', trigger, 'kind = "drop"'), functions=("text",), paths=("vpn",),
+                       vpn="openvpn")  # fmt: skip
+    verdict = measured["text", None, "vpn"].verdict
+    assert (verdict.trigger, verdict.basis) == (trigger, "randomised")
+
+
+@pytest.mark.parametrize(
+    ("trigger", "more", "why"),
+    [("transport", "", "transport"), ("not-listed", 'listed = ["max", "peer"]', "not-listed")],
+)
+def test_what_strikes_others_too_is_not_laid_at_the_exits_door(trigger: str, more: str, why: str) -> None:
+    measured, _ = told(rule("all = true", trigger, 'kind = "drop"', more), functions=("text",), paths=("vpn",))
+    assert measured["text", None, "vpn"].verdict.trigger == why
+
+
+class Gone:
+    """Nothing comes to the exit."""
+
+    def packet(self, packet: Packet, outward: bool, now: float) -> tuple[Passage, ...]:
+        return () if packet.dst == country.KNOWN.overlay.vpn_exit else ((now, packet, outward),)
+
+
+def test_an_exit_that_answers_nowhere_accuses_nobody() -> None:
+    text = HEAD.format(app="max", functions=["text"], paths=["direct", "vpn"], vpn="wireguard")
+    (place,) = country.places(scenario.parse(text, "story.toml"), 1)
+    net = country.sim_net(place)
+    vpn = net.paths["vpn"]
+    assert vpn.tunnel is not None
+    dead = replace(vpn, boxes={1: Gone()}, tunnel=replace(vpn.tunnel, host=None))
+    paths = {"direct": replace(net.paths["direct"], boxes={1: Gone()}), "vpn": dead}
+    near = Session(session_settings(place, None, False), country.KNOWN, Random(1))
+    World(near, far_end(Random(2)), replace(net, paths=paths), 1).run(7200.0)
+    for row in rows(place, near.result()):
+        if isinstance(row, Measurement):
+            assert (row.path, row.verdict.status) in (("direct", "working"), ("vpn", "impaired"))
+
+
 def test_a_dead_prefix_is_told_by_contrast_and_says_so() -> None:
     measured, _ = told(rule('app = "whatsapp"', "destination", 'kind = "drop"'), functions=("media", "voice"))
     for each in measured.values():
@@ -138,7 +203,9 @@ def test_a_site_that_the_catalogue_does_not_know_is_a_host_of_the_lab_like_any_o
     assert network.state == "offline"
     _, network = told(listed + rule('site = "my-news.example"', "sni", 'kind = "drop"'), functions=("text",))
     assert network.state == "offline"
-    read = scenario.parse(HEAD.format(app="max", functions=["text"], paths=["direct"]) + listed, "story.toml")
+    read = scenario.parse(
+        HEAD.format(app="max", functions=["text"], paths=["direct"], vpn="openvpn") + listed, "story.toml"
+    )
     known = country.known_in(read)
     address = known.overlay.sites["my-news.example"]
     assert address not in {*country.KNOWN.overlay.hosts.values(), known.overlay.vpn_exit, known.overlay.peer}

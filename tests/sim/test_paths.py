@@ -1,11 +1,14 @@
 """NAT, tunnel, hosts by UDP, and requests to the peer."""
 
+import dataclasses
+
 import pytest
 
 from ringback.errors import BadInput
 from ringback.sim.link import LinkParameters
+from ringback.sim.nat import Nat
 from ringback.sim.net import SimNet, SimPath, Tunnel
-from ringback.sim.packet import TCP, UDP
+from ringback.sim.packet import TCP, UDP, Packet
 from ringback.sim.world import World
 from ringback.trial.seam import (
     Accepted,
@@ -139,6 +142,34 @@ def test_a_tunnel_shakes_hands_first_and_boxes_see_outer_packets_only():
     (answer,) = near.saw(Received)
     assert answer.data == b"re:secret"
     assert answer.at == pytest.approx(0.04 + 0.04 + 0.01, abs=1e-3)
+
+
+class Exit(Pong):
+    """Says back what it hears, on the tunnel's port."""
+
+    def listens(self, transport, port):
+        return (transport, port) == ("udp", 51820)
+
+    def datagram(self, port, data, source, now):
+        return [data]
+
+
+def test_an_exit_answers_on_its_own_port_outside_of_the_tunnel_and_to_the_vantage():
+    net = tunnelled(HandBox())
+    tunnel = dataclasses.replace(WIREGUARD, host=Exit())
+    paths = {**net.paths, "vpn": dataclasses.replace(net.paths["vpn"], tunnel=tunnel)}
+    near = HandEnd([Open(2, "udp", EXIT, 51820, "direct"), Send(2, 0, b"hello", 0), BY_TUNNEL, Send(1, 0, b"in", 0)])
+    far = HandEnd([Open(5, "udp", EXIT, 51820, "direct"), Send(5, 0, b"hello", 0)])
+    far.rule = lambda event, now: [] if event.flow == 5 else echo(event, now)
+    World(near, far, dataclasses.replace(net, paths=paths), seed=1).run()
+    assert {got.flow: got.data for got in near.saw(Received)} == {1: b"re:in", 2: b"hello"}
+    assert [got.data for got in far.saw(Received) if got.flow == 5] == [b"hello"]
+
+
+def test_a_nat_keeps_a_port_on_which_its_address_listens():
+    nat = Nat("203.0.113.7", 51_819, kept=51_820)
+    sent = [nat.outward(Packet(UDP, HERE, 1000 + i, PEER, 53, b"", 28)) for i in range(3)]
+    assert [packet.sport for packet in sent] == [51_819, 51_821, 51_822]
 
 
 def test_the_handshake_is_repeated_every_5_s_and_what_waited_goes_out_then():

@@ -15,7 +15,7 @@ from ringback.lab.run import far_end, session_settings
 from ringback.record import Transport, Try
 from ringback.sim.packet import Packet, Passage
 from ringback.sim.world import World
-from ringback.trial.contrast import CALL_PINGS, bearable, targets
+from ringback.trial.contrast import CALL_PINGS, bearable, exit_tries, targets
 from ringback.trial.control import TrySpec
 from ringback.trial.seam import Close, Connected, Delivered, Ended, Open, Received, Send, Sent, Write
 from ringback.trial.session import Session
@@ -115,6 +115,13 @@ def test_trains_as_long_as_calls_run_where_the_link_bears_all_of_them() -> None:
     assert [t for t in bearable(everything(), (8000.0, 30000.0)) if t.pings == CALL_PINGS] == long
     assert len(bearable(everything(), ())) == len(bearable(everything(), (500.0, 30000.0)))
     assert not [t for t in bearable(everything(), (500.0, 30000.0)) if t.pings == CALL_PINGS]
+
+
+def test_long_trains_at_exits_are_given_up_before_those_at_relays() -> None:
+    exits = exit_tries("vpn", KNOWN.vpns["wireguard"], OVERLAY.vpn_exit)
+    borne = bearable([*everything(), *exits], (800.0, 30000.0))
+    assert borne == [*everything(), *(t for t in exits if t.pings < 50)]
+    assert bearable([*everything(), *exits], (8000.0, 30000.0)) == [*everything(), *exits]
 
 
 LATE_TUNNEL = """

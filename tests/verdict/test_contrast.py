@@ -298,3 +298,51 @@ def test_answers_that_no_server_sends_are_damaged() -> None:
     odd = [msgspec.structs.replace(stream("here", "app"), through=False, flight_ms=None, damaged=1) for _ in range(10)]
     result = contrast.compare(TEXT, streams(odd))
     assert (result.outcome, result.finding.mechanism) == ("accuses", "corrupt")
+
+
+# -- exits of VPN paths -------------------------------------------------------------------------------------------
+
+OUTER = Cell("wireguard", "outer", path="vpn")
+WELL = shares.counted(990, 1000)
+
+
+def at_exit(where: str, answered: list[int], path: str = "vpn", **more: object) -> Try:
+    """A train of first messages at the exit of a path, made outside of its tunnel."""
+    found = train(where, "app", answered, path, **more)  # type: ignore[arg-type]
+    return msgspec.structs.replace(found, app="wireguard", function="outer", form="outer", port=51820)
+
+
+OUTSIDE = [at_exit("vantage", ALL) for _ in range(6)]
+
+
+@pytest.mark.parametrize(("refused", "mechanism"), [(False, "drop"), (True, "icmp")])
+def test_an_exit_that_is_silent_here_and_answers_elsewhere_accuses(refused: bool, mechanism: str) -> None:
+    icmp = [IcmpError(0.0, 3, 3, "192.0.2.201")] if refused else []
+    here = [at_exit("here", [], icmp=icmp) for _ in range(6)]
+    result = contrast.compare(OUTER, here + OUTSIDE + NEUTRAL, WELL)
+    assert (result.outcome, result.trigger, result.finding.mechanism) == ("accuses", "destination", mechanism)
+
+
+def test_an_exit_is_accused_of_nothing_that_the_same_packets_suffer_at_the_peer() -> None:
+    rng = np.random.default_rng(1)
+    here = [at_exit("here", kept(0.7**2, rng)) for _ in range(6)]
+    result = contrast.compare(OUTER, here + OUTSIDE + NEUTRAL, WELL)
+    assert (result.outcome, result.finding.mechanism) == ("accuses", "loss")
+    as_bad = shares.counted(500, 1000)
+    assert contrast.compare(OUTER, here + OUTSIDE + NEUTRAL, as_bad).outcome == "undecided"
+    assert contrast.compare(OUTER, here + OUTSIDE + NEUTRAL, shares.counted(0, 0)).outcome == "undecided"
+
+
+def test_an_exit_that_is_down_or_another_paths_accuses_nobody() -> None:
+    nowhere = [at_exit(where, []) for where in ("here", "vantage") for _ in range(6)]
+    assert contrast.compare(OUTER, nowhere + NEUTRAL, WELL).outcome == "down"
+    assert not contrast.whole_app_down("wireguard", nowhere + NEUTRAL)
+    others = [at_exit("here", [], "vpn2") for _ in range(6)]
+    fine = [at_exit("here", ALL) for _ in range(6)]
+    assert contrast.compare(OUTER, others + fine + OUTSIDE + NEUTRAL, WELL).outcome == "agrees"
+
+
+def test_an_exit_is_not_accused_where_neutral_hosts_are_silent() -> None:
+    silent = [train("here", "neutral", [], f"n{i}", sent=5) for i in range(6)]
+    here = [at_exit("here", []) for _ in range(6)]
+    assert contrast.compare(OUTER, here + OUTSIDE + silent, WELL).outcome == "undecided"

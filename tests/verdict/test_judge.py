@@ -264,6 +264,9 @@ def test_a_cell_on_a_vpn_path_has_what_its_outer_protocol_has() -> None:
     inside = Cell("whatsapp", "voice", "outgoing", "relay", "vpn")
     verdict = judge(inside, [], [], replace(CONTEXT, outer=outer))
     assert (verdict.status, verdict.mechanism, verdict.trigger, verdict.hop) == ("restricted", "drop", "payload", 2)
+    assert verdict.reason == "outer-protocol"
+    told = judge(inside, [], [], replace(CONTEXT, outer=msgspec.structs.replace(outer, basis="contrast")))
+    assert (told.status, told.basis, told.reason) == ("restricted", "contrast", "exit")
     works = Verdict(status="working")
     assert judge(inside, [], [], replace(CONTEXT, outer=works)).status == "insufficient"
 

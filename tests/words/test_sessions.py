@@ -87,6 +87,16 @@ def test_a_contrast_is_called_one() -> None:
     assert "one session of 1,000" in drawn.means
 
 
+def test_an_exit_that_is_hit_is_not_called_the_apps_own_server() -> None:
+    verdict = Verdict(
+        status="restricted", scope="app", basis="contrast", mechanism="drop", trigger="destination", reason="exit"
+    )
+    told = explain(measured("signal", "text", None, verdict, "vpn"))
+    assert told.says == "messages do not get through by way of this VPN's exit: nothing arrives"
+    assert "The VPN's exit fails from here while it answers from outside" in told.means
+    assert "own servers" not in told.means
+
+
 def test_the_scope_decides_what_working_may_say() -> None:
     peer = explain(measured("signal", "text", None, working("text")))
     assert "Towards this partner" in peer.means

@@ -7,7 +7,7 @@ from typing import Literal
 from ringback import catalogue
 from ringback.catalogue import FunctionEntry
 from ringback.errors import BadInput
-from ringback.flow import chat_stream, tls_stream
+from ringback.flow import chat_stream, exits, tls_stream
 from ringback.flow.keystream import Keystream
 from ringback.flow.sealing import area, bare
 from ringback.record import Arm, ExchangeSpec
@@ -39,10 +39,13 @@ HELLO_DONE = b"\x0e\0\0\0"  # the last message of a TLS 1.2 server's flight (RFC
 
 
 def pinger(app: str, seed: bytes) -> Callable[[int], bytes]:
-    """n to the n-th request to a relay of `app`, 20 to 40 B: WhatsApp's ping, Telegram's hello, else a STUN Binding.
+    """n to the n-th request to a relay of `app`, 20 to 40 B: WhatsApp's ping, Telegram's hello, else a STUN Binding;
+    to an exit of that VPN protocol its first message.
 
     seed: 32 bytes, fresh for each flow. Any other name (a neutral STUN server) gets a Binding.
     """
+    if app in exits.VPNS:
+        return exits.greeter(app, seed)
     numbered = Keystream.of_many(seed)
     if app == "telegram":
         tag = numbered(0).block("ping tag", 16)
@@ -91,14 +94,18 @@ def _mapped(source: str, port: int, transaction: bytes) -> bytes:
 
 
 def token(ping: bytes) -> bytes:
-    """What a ping's answer repeats and no other ping of its flow has: transaction id, or tag and query."""
-    return ping[TOKEN] if stun.looks_like(ping) else ping[:16] + ping[32:40]
+    """What a ping's answer repeats and no other ping of its flow has: transaction id, tag and query, or an index."""
+    if stun.looks_like(ping):
+        return ping[TOKEN]
+    return exits.token(ping) or ping[:16] + ping[32:40]
 
 
 def answered_token(data: bytes) -> bytes | None:
     """The `token` of the ping that `data` answers; None where it is no answer to any."""
     if stun.looks_like(data):
         return data[TOKEN]
+    if (accepted := exits.accepted_token(data)) is not None:
+        return accepted
     answer = telegram.decode(data)
     return answer.tag + answer.query if isinstance(answer, telegram.HelloAnswer) else None
 
@@ -110,7 +117,9 @@ def is_answer(request: bytes, data: bytes) -> bool:
 
 def answer_heads(request: bytes) -> tuple[bytes, ...]:
     """How an answer to this ping may begin, beside repeating its token: with the types that STUN has for it."""
-    return _PONGS[request[:2]] if stun.looks_like(request) else (b"",)
+    if stun.looks_like(request):
+        return _PONGS[request[:2]]
+    return (b"",) if exits.token(request) is None else exits.heads(request)
 
 
 def opening(app: str, function: str, form: str, name: str, seed: bytes) -> bytes:

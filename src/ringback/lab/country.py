@@ -14,7 +14,7 @@ import msgspec
 from ringback import catalogue
 from ringback.catalogue import Catalogue
 from ringback.flow import DatagramScript, render
-from ringback.lab.hosts import hosts_of
+from ringback.lab.hosts import exit_of, hosts_of
 from ringback.lab.operator import Operator
 from ringback.lab.scenario import SITE, Network, Scenario
 from ringback.record import Arm, ExchangeSpec
@@ -112,7 +112,7 @@ def sim_net(place: Place) -> SimNet:
     link, addresses, boxes = link_of(place.network), routers(place.network.hops), boxes_of(place)
     paths = {
         name: SimPath(link, addresses, boxes, tunnel=None if name == "direct" else tunnel(place))
-        for name in {"direct", *place.scenario.paths}
+        for name in dict.fromkeys(("direct", *place.scenario.paths))
     }
     return SimNet(overlay.participant, overlay.peer, paths, hosts_of(known, frozenset(place.scenario.down)))
 
@@ -132,4 +132,5 @@ def tunnel(place: Place) -> Tunnel:
         number = (counter & 0xFFFFFFFF).to_bytes(counter_bytes, order)
         return head + number + FILLER[: size + overhead - kept - counter_bytes]
 
-    return Tunnel(KNOWN.overlay.vpn_exit, vpn.app_port, wrap, script.near[0].data, script.far[0].data)
+    ends = script.near[0].data, script.far[0].data
+    return Tunnel(KNOWN.overlay.vpn_exit, vpn.app_port, wrap, *ends, host=exit_of(vpn))

@@ -8,7 +8,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ringback.catalogue import Catalogue, FunctionEntry, PortRange
+from ringback.catalogue import Catalogue, FunctionEntry, PortRange, Vpn
+from ringback.flow import exits
 from ringback.flow.tries import reflector_pong, stun_pong
 from ringback.sim.host import Host, Reply
 from ringback.wire import Malformed, dns, mtproto, noise, stun, telegram, tls
@@ -70,6 +71,11 @@ def hosts_of(catalogue: Catalogue, down: frozenset[str] = frozenset()) -> dict[s
             host = _relay(app.name, entry) if entry.name == "voice" else _server(app.name, entry)
             hosts.update(dict.fromkeys(sorted(addresses), host))
     return hosts
+
+
+def exit_of(vpn: Vpn) -> Host:
+    """The VPN's exit, as it is to those who hold none of its keys: one that tells nobody apart, at its own port."""
+    return Answering((_port("udp", vpn.app_port),), answer=lambda data, source: exits.accepted(data))
 
 
 def _port(transport: str, port: int) -> PortRange:

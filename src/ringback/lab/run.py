@@ -16,7 +16,7 @@ from ringback.lab.truth import truth
 from ringback.record import Cell, ExchangeSpec, Measurement, NetworkRecord
 from ringback.sim.world import World
 from ringback.trial.conclude import Where, conclude
-from ringback.trial.contrast import targets
+from ringback.trial.contrast import exit_tries, targets
 from ringback.trial.far import FarEnd
 from ringback.trial.far import Settings as FarSettings
 from ringback.trial.rendering import Renderer, once_for_both, render
@@ -46,6 +46,7 @@ def run_sim(
 def session_settings(place: Place, replay: Replay | None, locate: bool) -> Settings:
     scenario, known = place.scenario, known_in(place.scenario)
     overlay = known.overlay
+    tunnels = [path for path in scenario.paths if path != "direct"]
     return Settings(
         apps=scenario.apps,
         functions=scenario.functions,
@@ -62,7 +63,9 @@ def session_settings(place: Place, replay: Replay | None, locate: bool) -> Setti
             overlay.resolver,
         ),
         everywhere=True,
-        outer={path: scenario.vpn for path in scenario.paths if path != "direct"},
+        outer=dict.fromkeys(tunnels, scenario.vpn),
+        exits=[t for path in tunnels for t in exit_tries(path, known.vpns[scenario.vpn], overlay.vpn_exit)],
+        outside="direct",
         replay=replay.digest if replay else None,
         replay_app=replay.app if replay else None,
         replays=(msgspec.msgpack.encode(replay),) if replay else (),

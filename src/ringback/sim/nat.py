@@ -31,13 +31,15 @@ def readdressed(packet: Packet, src: str, sport: int, dst: str, dport: int) -> P
 
 
 class Nat:
-    """Rewrites packets to and from one public address. Ports are handed out upwards from `first`, once each."""
+    """Rewrites packets to and from one public address. Ports are handed out upwards from `first`, once each, but for
+    `kept`, on which the address listens itself."""
 
-    __slots__ = ("_inside", "_next", "_outside", "public")
+    __slots__ = ("_inside", "_kept", "_next", "_outside", "public")
 
-    def __init__(self, public: str, first: int) -> None:
+    def __init__(self, public: str, first: int, kept: int | None = None) -> None:
         self.public = public
         self._next = first
+        self._kept = kept
         self._outside: dict[Inside, int] = {}
         self._inside: dict[tuple[int, int], tuple[str, int]] = {}
 
@@ -49,6 +51,8 @@ class Nat:
         key = (packet.proto, packet.src, packet.sport)
         port = self._outside.get(key)
         if port is None:
+            if self._next == self._kept:
+                self._next += 1
             port = self._outside[key] = self._next
             self._inside[packet.proto, port] = key[1:]
             self._next = FIRST_PORT if self._next == LAST_PORT else self._next + 1

@@ -18,7 +18,8 @@ class Tunnel:
     (WireGuard: 32 bytes more than the inner packet, so 60 with IP and UDP). initiation, response: the handshake's
     payloads (WireGuard: 148 and 92 bytes); the first is repeated every 5 s until the second has come. Until then
     `queue` inner packets wait, and further ones are dropped. The inner packet passes only in an outer packet that
-    arrives unchanged, as an authenticated cipher has it.
+    arrives unchanged, as an authenticated cipher has it. host: what answers at the exit's address and port to packets
+    that are not this tunnel's; None: nothing does.
     """
 
     exit: str
@@ -28,6 +29,7 @@ class Tunnel:
     response: bytes
     onward_ms: float = 5.0
     queue: int = 128
+    host: Host | None = None
 
 
 @dataclass(frozen=True)

@@ -122,3 +122,15 @@ class TunnelEnds:
 def _released(outer: Packet, carried: _Carried) -> Packet | None:
     """The inner packet, or None where the outer one was changed on its way: authentication fails."""
     return carried.inner if carried.payload == outer.payload else None
+
+
+def at_exit(tunnel: Tunnel, clock: Clock, host: Call, inward: Call) -> Call:
+    """Packets from outside for an exit's address: to its own port they are for its host, else for the tunnel."""
+
+    def call(packet: Packet) -> None:
+        if packet.proto == UDP and packet.dport == tunnel.port:
+            clock.at(clock.now + tunnel.onward_ms / 1e3, host, packet)
+        else:
+            inward(packet)
+
+    return call

@@ -16,7 +16,7 @@ from ringback.sim.outside import Outside
 from ringback.sim.packet import Packet
 from ringback.sim.participant import Participant
 from ringback.sim.peer import Peer
-from ringback.sim.tunnelling import TunnelEnds
+from ringback.sim.tunnelling import TunnelEnds, at_exit
 from ringback.sim.way import Way
 from ringback.trial.seam import Command, End, Event, PeerEnd
 
@@ -57,12 +57,16 @@ class World:
             arrive = self._participant.arrive
             first_port = int(rng.integers(20_000, 60_000))
             if path.tunnel is not None:
-                nat = Nat(path.tunnel.exit, first_port)
+                nat = Nat(path.tunnel.exit, first_port, path.tunnel.port)
                 ends = TunnelEnds(path.tunnel, net.participant, self.clock, nat, arrive, self._from_participant, rng)
                 way = Way(self.clock, path, link, ends.near_arrive, ends.far_arrive)
                 ends.way = way
                 exits[name] = ends.outward
                 self._inward[path.tunnel.exit] = ends.inward
+                if path.tunnel.host is not None:
+                    exit = Outside(path.tunnel.exit, path.tunnel.host, self.clock, self._from_host, rng.spawn(1)[0])
+                    self._servers[path.tunnel.exit] = exit.arrive
+                    self._inward[path.tunnel.exit] = at_exit(path.tunnel, self.clock, exit.arrive, ends.inward)
             elif path.public is not None:
                 nat = Nat(path.public, first_port)
                 way = Way(self.clock, path, link, arrive, translated(nat.outward, self._from_participant))

@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from ringback.catalogue import Catalogue
+from ringback.catalogue import Catalogue, Vpn
 from ringback.errors import BadInput
 from ringback.record import Try
 from ringback.trial import control
@@ -19,6 +19,8 @@ CONNECTS = 10  # of a function, over all its forms: streams that need a retransm
 LEAST_CONNECTS = 6  # of a form; fewer silent ones than five can never accuse
 DNS_TRIES = 6
 NEUTRAL_CONNECTS = 5  # of each neutral host
+EXIT_EVERY = 0.37  # seconds: first messages are larger than pings, and a limit on all UDP would strike them first
+EXIT_PINGS, EXIT_TRAIN_EVERY = 150, 0.075  # of a train as long as a call
 CALL_TRAINS = 3  # of each app, and of neutral hosts
 CALL_PINGS, CALL_EVERY = 525, 0.02  # about a call's packets, bytes and seconds
 TRAIN_KBPS = 25.0  # of one such train, each way
@@ -171,6 +173,14 @@ def relay_tries(
     return [short, replace(short, pings=CALL_PINGS, every=CALL_EVERY)] if as_call else [short]
 
 
+def exit_tries(path: str, vpn: Vpn, address: str) -> list[control.TrySpec]:
+    """At the exit of a VPN path, outside of its tunnel: the protocol's first message, in short trains and long ones."""
+    short = control.TrySpec(
+        "app", path, address, vpn.app_port, vpn.transport, "outer", vpn.name, "outer", pings=PINGS, every=EXIT_EVERY
+    )  # fmt: skip
+    return [short, replace(short, pings=EXIT_PINGS, every=EXIT_TRAIN_EVERY)] * RELAY_FLOWS
+
+
 def _app_relays(app: str, relays: Sequence[str], port: int) -> list[control.TrySpec]:
     found = []
     for i in range(RELAY_FLOWS if relays else 0):
@@ -185,9 +195,15 @@ def _dns_try(app: str, function: str, name: str, resolver: str, expect: str | No
 
 def bearable(specs: Sequence[control.TrySpec], rates: Sequence[float | None]) -> list[control.TrySpec]:
     """The tries that a link of these rates (kbit/s each way; None: unknown) bears side by side: trains as long as calls
-    only where all of them take less than half of it. No rates: none of those."""
-    trains = sum(spec.pings == CALL_PINGS for spec in specs)
+    only where all of them take less than half of it, those at exits only where they do beside all others. No rates:
+    none of those."""
     known = [rate for rate in rates if rate is not None]
-    if rates and all(rate >= 2 * trains * TRAIN_KBPS for rate in known):
-        return list(specs)
-    return [spec for spec in specs if spec.pings < CALL_PINGS]
+    short = [spec for spec in specs if not _long(spec)]
+    for those in (list(specs), [spec for spec in specs if not (_long(spec) and spec.function == "outer")]):
+        if rates and all(rate >= 2 * (len(those) - len(short)) * TRAIN_KBPS for rate in known):
+            return those
+    return short
+
+
+def _long(spec: control.TrySpec) -> bool:
+    return spec.pings >= EXIT_PINGS

@@ -56,6 +56,7 @@ class Session:
         self._began = 0.0
         self._trials = cell_trials(settings, catalogue)
         self._schedule = Schedule(self._trials, settings.paths, settings.mode, settings.everywhere, settings.budget_s)
+        self._outside = settings.outside or settings.paths[0]
         self._prelude: list[Activity] = []
         self._untried: list[str] = []
         self._knocked_again: set[str] = set()
@@ -126,17 +127,16 @@ class Session:
 
     def _peer_try(self, now: float) -> Try:
         peer = self._settings.peer or ""
-        path = self._settings.paths[0]
-        return Try("here", path, "peer", peer, None, None, "control", "tcp", 0, self._began, 1, 1)
+        return Try("here", self._outside, "peer", peer, None, None, "control", "tcp", 0, self._began, 1, 1)
 
     def _start_tries(self, now: float) -> Sequence[Command]:
         """What sizes the link and shows that a path carries anything comes first: tries over a tunnel that is not up
         yet would tell of the tunnel."""
         self._stage = "tries"
-        self._untried = list(self._settings.paths)
+        self._untried = list(dict.fromkeys((self._outside, *self._settings.paths)))
         if self._grant is not None:
-            self._prelude.append(self._probe_round(probe.FORM, "udp", self._settings.paths[0]))
-            for path in self._settings.paths:
+            self._prelude.append(self._probe_round(probe.FORM, "udp", self._outside))
+            for path in self._untried:
                 self._prelude.append(self._probe_round(probe.KNOCK, "tcp", path))
         return self._go_on_trying(now)
 
@@ -151,9 +151,10 @@ class Session:
         return commands
 
     def _tries_over(self, path: str) -> TriesActivity:
-        first = path == self._settings.paths[0] and self._grant is not None
+        first = path == self._outside and self._grant is not None
         at_length = first and self._settings.mode == "default"
-        specs = bearable(self._settings.tries, (self._link.up, self._link.down) if at_length else ())
+        wanted = [*self._settings.tries, *(self._settings.exits if path == self._outside else ())]
+        specs = bearable(wanted, (self._link.up, self._link.down) if at_length else ())
         self._random.shuffle(specs)
         at_once = FLOWS_OF_A_PAIR if self._quiet else None
         return TriesActivity(specs, path, self, self._random.randbytes(32), first, at_once)
@@ -168,7 +169,7 @@ class Session:
             peer = self._settings.peer or ""
             known = Try("here", path, "peer", peer, None, None, "control", "tcp", 0, self._began, 1, 1)
             self._tries.append(msgspec.structs.replace(known, rtt_ms=1000 * min(trips)))
-        elif path != self._settings.paths[0] and path not in self._knocked_again:
+        elif path != self._outside and path not in self._knocked_again:
             self._knocked_again.add(path)
             self._prelude.append(self._probe_round(probe.KNOCK, "tcp", path))
 
@@ -293,7 +294,7 @@ class Session:
             if self._locating is not None and activity.lane == "locate":
                 self._locating.take(activity.round)
             elif activity.round is not None:
-                self._link.take(activity.round, self._settings.paths[0])
+                self._link.take(activity.round, self._outside)
                 if activity.planned.form == probe.KNOCK:
                     self._knocked(activity.round, activity.planned.cell.path)
             return
@@ -342,7 +343,7 @@ class Session:
         trial.series = start.series
         commands: list[Command] = []
         assert self._grant is not None
-        path = self._settings.paths[0] if trial.cell.function == "outer" else trial.cell.path
+        path = self._outside if trial.cell.function == "outer" else trial.cell.path
         size = self._link.sizing()
         beside = trial.streams / size.media_rounds  # where the link bears fewer than a single cell's
         size = msgspec.structs.replace(size, media_gap=size.media_gap * max(1.0, beside))

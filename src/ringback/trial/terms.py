@@ -15,6 +15,8 @@ from ringback.trial.plan import Mode
 class Settings(msgspec.Struct, frozen=True):
     """peer: address of the far end, None when there is none. tries: see contrast.targets, one list a path.
     everywhere: measure every cell on every path; else a later path only for what is not working on the first.
+    exits: tries at the exits of paths, made outside of any tunnel. outside: the path that is, on which outer protocols
+    and exits are tried, whether or not it is among those measured; None: the first of those.
     budget_s: no round starts that could not end by then. outer: path name -> VPN protocol to be tried at the peer.
     mode: `quick` is content with few and short rounds; `quiet` never has more than two flows open (see `pairs`), but
     for locating, which it therefore leaves out.
@@ -31,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True):
     everywhere: bool = False
     budget_s: float | None = None
     outer: dict[str, str] = {}
+    exits: Sequence[control.TrySpec] = ()
+    outside: str | None = None
     replay: str | None = None
     replay_app: str | None = None  # whose calls the replay stands in for; None: every app's
     replays: Sequence[bytes] = ()

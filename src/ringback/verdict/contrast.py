@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from ringback.record import Cell, Trigger, Try
 from ringback.verdict import tried
 from ringback.verdict.finding import RANK, Finding
@@ -25,7 +27,7 @@ NEUTRAL_HERE = 0.5
 NEUTRAL_CONFIDENCE = 0.99  # the link's own loss strikes both, and often: what guards against it is strict
 MIN_DOWN = 3  # silent tries on each side that make a service down
 ANSWERS = 0.9
-MIN_DELAY_MS: Mapping[str, float] = {"voice": 100.0, "text": 1333.0}
+MIN_DELAY_MS: Mapping[str, float] = {"voice": 100.0, "outer": 100.0, "text": 1333.0}
 """Two thirds of the one-way delay that makes each unusable; other functions suffer no delay."""
 
 SLOW = ("loss", "drop-after", "police", "shape")
@@ -75,10 +77,14 @@ class Contrast:
 UNDECIDED = Contrast("undecided", Finding("none"))
 
 
-def compare(cell: Cell, tries: Sequence[Try]) -> Contrast:
+def compare(cell: Cell, tries: Sequence[Try], beside: Share | None = None) -> Contrast:
     """Over the tries of this cell's app, function and path; names (dns), datagrams and streams are compared apart.
-    One group that accuses is enough; a service is down only if no group answers anywhere."""
+    One group that accuses is enough; a service is down only if no group answers anywhere. beside: how the same packets
+    fare at the peer, where that is known; an exit's are larger than what neutral hosts are asked, so that a limit on
+    all UDP can strike them alone, and are accused of nothing that the peer's suffer too."""
     own = [t for t in tries if t.kind == "app" and t.app == cell.app and t.function == cell.function]
+    if cell.function == "outer":
+        own, cell = _outside_of(cell, own)
     others = [t for t in tries if t.kind == "neutral" and t.path in (cell.path, "direct")]
     ways = [t.rtt_ms for t in tries if t.kind == "peer" and t.path == cell.path and t.rtt_ms is not None]
     peer_ms = max(ways, default=None)
@@ -86,7 +92,7 @@ def compare(cell: Cell, tries: Sequence[Try]) -> Contrast:
     for name, group_of in _groups(own).items():
         kind = "form" if name.startswith("form ") else name
         alike = [t for t in others if group(t) == group(group_of[0])]
-        results[name] = _Group(cell, group_of, alike, others, peer_ms).contrast(COUNTS[kind])
+        results[name] = _Group(cell, group_of, alike, others, peer_ms, beside).contrast(COUNTS[kind])
     accusing = [r for r in results.values() if r.outcome == "accuses"]
     if accusing:
         return min(accusing, key=lambda r: RANK[r.finding.mechanism])
@@ -96,6 +102,14 @@ def compare(cell: Cell, tries: Sequence[Try]) -> Contrast:
     if hosts and all(r.outcome == "agrees" for name, r in results.items() if not name.startswith("form ")):
         return hosts[0]
     return UNDECIDED
+
+
+def _outside_of(outer: Cell, own: Sequence[Try]) -> tuple[list[Try], Cell]:
+    """The tries at the exit of an outer protocol's path, which are its target, and the cell where they were made: not
+    in the tunnel that ends there."""
+    at_exit = [t for t in own if t.target == outer.path]
+    where = next((t.path for t in at_exit if t.where == "here"), outer.path)
+    return at_exit, msgspec.structs.replace(outer, path=where)
 
 
 def whole_app_down(app: str, tries: Sequence[Try], walled: bool = False) -> bool:
@@ -135,6 +149,7 @@ class _Group:
     alike: Sequence[Try]
     others: Sequence[Try]
     peer_ms: float | None
+    beside: Share | None
 
     def _here(self, tries: Sequence[Try]) -> list[Try]:
         return [t for t in tries if t.where == "here" and t.path == self.cell.path]
@@ -148,7 +163,7 @@ class _Group:
             return Contrast("down", Finding("none"))
         trigger: Trigger = "dns" if group(here[0]) == "dns" else "destination"
         if _neutral_answers(alike):
-            if any(_worse(count, here, vantage, alike) for count in counts):
+            if any(_worse(count, here, vantage, alike, self.beside) for count in counts):
                 return Contrast("accuses", self._found(here, alike), trigger)
             if trigger == "destination" and (late := self._late()) is not None:
                 return Contrast("accuses", tried.delayed(*late), trigger)
@@ -183,11 +198,14 @@ class _Group:
         return (least, likely, most) if least > margin else None
 
 
-def _worse(count: Counted, here: Sequence[Try], vantage: Sequence[Try], alike: Sequence[Try]) -> bool:
+def _worse(
+    count: Counted, here: Sequence[Try], vantage: Sequence[Try], alike: Sequence[Try], beside: Share | None
+) -> bool:
     ours, theirs, others = count.share(here, 0.95), count.share(vantage, 0.95), count.share(alike, count.confidence)
     if not ours.n or theirs.value < AT_VANTAGE:
         return False
-    return theirs.lower - ours.upper > count.margin and others.lower - ours.upper > count.margin
+    least = min(theirs.lower, others.lower, 1.0 if beside is None else beside.lower)
+    return least - ours.upper > count.margin
 
 
 def _as_elsewhere(count: Counted, here: Sequence[Try], vantage: Sequence[Try]) -> bool:

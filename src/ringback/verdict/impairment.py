@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import t as student
 
-from ringback.record import Cell, DatagramOutcome, Mechanism, NetworkState, Round, StreamOutcome, Trigger, Try, Udp
+from ringback.record import Arm, Cell, DatagramOutcome, Mechanism, NetworkState, Round, StreamOutcome, Trigger, Try, Udp
 from ringback.verdict import mechanism, quality, shares, transfers
 from ringback.verdict.arrivals import Call, Floats, Way, as_call, clock_offset, read_end
 from ringback.verdict.finding import Finding
@@ -164,13 +164,25 @@ def streams_fare_better(calls: Sequence[DatagramOutcome], tries: Sequence[Try]) 
     to neutral hosts and the peer that needed no second SYN. The bounds must part."""
     tcp = [t for t in tries if t.transport == "tcp" and t.where == "here" and t.kind in ("neutral", "peer", "site")]
     quick = sum(t.answered > 0 and (t.rtt_ms is None or t.rtt_ms < ONE_TRIP_MS) for t in tcp)
+    return shares.counted(quick, len(tcp)).lower > _round_trips([(call, None) for call in calls]).upper
+
+
+def own_protocol(rounds: Sequence[Round]) -> shares.Share:
+    """The originals' round trips to the peer at the app's port: how the same protocol fares at another address."""
+    own = Arm("original", "app")
+    calls = [(x.outcome, r.read_to) for r in rounds for x in r.exchanges if x.spec.arm == own]
+    return _round_trips([(call, read_to) for call, read_to in calls if isinstance(call, DatagramOutcome)])
+
+
+def _round_trips(calls: Sequence[tuple[DatagramOutcome, float | None]]) -> shares.Share:
+    """Packets that would have passed out and back, of calls that were read so far."""
     trips, sizes = [], []
-    for call in calls:
-        lanes = quality.due(call, None)
+    for call, read_to in calls:
+        lanes = quality.due(call, read_to)
         got = [sum(at is not None for at in lane.received) / max(1, len(lane.received)) for lane in lanes]
         sizes.append(float(max(1, min(len(lane.received) for lane in lanes))))
         trips.append(float(np.prod(got)) * sizes[-1])
-    return shares.counted(quick, len(tcp)).lower > shares.clustered(trips, sizes).upper
+    return shares.clustered(trips, sizes)
 
 
 def _transport_finding(rounds: Sequence[Round]) -> Finding:

@@ -66,7 +66,8 @@ def judge(cell: Cell, rounds: Sequence[Round], tries: Sequence[Try], context: Co
     session's tries."""
     trials = [r for r in rounds if r.kind == "trial"]
     evidence = context.evidence or cell_evidence(trials, context.forms)
-    seen = _Seen(cell, trials, tries, context, evidence, contrast.compare(cell, tries))
+    beside = impairment.own_protocol(trials) if cell.function == "outer" else None
+    seen = _Seen(cell, trials, tries, context, evidence, contrast.compare(cell, tries, beside))
     for rule in (_app_down, _by_state, _by_outer, _randomised, _contrast, _service_down, _impaired, _working):
         verdict = rule(seen)
         if verdict is not None:
@@ -125,9 +126,10 @@ def _by_outer(seen: _Seen) -> Verdict | None:
     if outer is None or outer.status not in ("restricted", "impaired") or seen.cell.path == "direct":
         return None
     own = seen.base()
+    by_address = (outer.status, outer.basis) == ("restricted", "contrast")
     return msgspec.structs.replace(
         outer, mos=own.mos, control_mos=own.control_mos, bypassed_by=list(seen.context.bypassed_by),
-        reason="outer-protocol",
+        reason="exit" if by_address else "outer-protocol",
     )  # fmt: skip
 
 

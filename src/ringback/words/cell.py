@@ -70,7 +70,7 @@ def cell(measurement: Measurement, phrases: Phrases, network: NetworkRecord | No
             function = measurement.function
             what = f"worse.{function}" if verdict.mechanism in SLOWED else f"fails.{function}"
             return phrases.say(
-                f"cell.restricted-{verdict.basis}",
+                "cell.restricted-exit" if name == "restricted-exit" else f"cell.restricted-{verdict.basis}",
                 what=phrases.say(what),
                 how=_how(measurement, phrases),
             )

@@ -15,7 +15,7 @@ def case(measurement: Measurement, network: NetworkRecord | None = None) -> str:
             return f"working-{verdict.scope}"
         case "restricted":
             if verdict.basis == "contrast":
-                return "restricted-contrast"
+                return "restricted-exit" if verdict.reason == "exit" else "restricted-contrast"
             return "restricted-randomised" if verdict.hop_asn is None else "restricted-located"
         case "impaired":
             if verdict.reason == "offline" or (network is not None and network.state == "offline"):
@@ -37,6 +37,7 @@ LEADS: Mapping[str, tuple[str, ...]] = {
     "restricted-located": ("restricted-located",),
     "restricted": ("restricted-randomised",),
     "restricted-contrast": ("restricted-contrast",),
+    "restricted-exit": ("restricted-exit",),
     "service-down": ("service-down",),
     "transport": ("impaired-transport",),
     "link": ("impaired-link",),

@@ -18,8 +18,9 @@ from ringback.sim.clock import Clock
 from ringback.sim.link import Link
 from ringback.sim.nat import FIRST_PORT, Nat
 from ringback.sim.net import SimPath
+from ringback.sim.outside import Outside
 from ringback.sim.packet import Packet
-from ringback.sim.tunnelling import TunnelEnds
+from ringback.sim.tunnelling import TunnelEnds, at_exit
 from ringback.sim.way import Way
 
 ETH_P_IP = 0x0800
@@ -73,8 +74,10 @@ def route(path: SimPath, seed: int, near: Side, far: Side, participant: str, vpn
 
         return put
 
-    way = Way(clock, path, link, leave(near), leave(far))
+    outward: dict[str, Callable[[Packet], None]] = {}
     inward: dict[str, Callable[[Packet], None]] = {}
+    beyond = leave(far)
+    way = Way(clock, path, link, leave(near), lambda packet: outward.get(packet.dst, beyond)(packet))
 
     def enter(packet: Packet) -> None:
         inward.get(packet.dst, way.inward)(packet)
@@ -93,10 +96,18 @@ def route(path: SimPath, seed: int, near: Side, far: Side, participant: str, vpn
         tunnelled, entrance = vpn
         tunnel = tunnelled.tunnel
         assert tunnel is not None
-        nat = Nat(tunnel.exit, FIRST_PORT)
-        ends = TunnelEnds(tunnel, participant, clock, nat, leave(entrance), leave(far), rng)
+        nat = Nat(tunnel.exit, FIRST_PORT, tunnel.port)
+        ends = TunnelEnds(tunnel, participant, clock, nat, leave(entrance), beyond, rng)
         ends.way = Way(clock, tunnelled, link, ends.near_arrive, ends.far_arrive)
         inward[tunnel.exit] = ends.inward
+        if tunnel.host is not None:
+
+            def answered(packet: Packet) -> None:
+                (way.inward if packet.dst == participant else beyond)(packet)
+
+            host = Outside(tunnel.exit, tunnel.host, clock, answered, rng)
+            outward[tunnel.exit] = host.arrive
+            inward[tunnel.exit] = at_exit(tunnel, clock, host.arrive, ends.inward)
         sides[entrance.socket] = (entrance, taking(ends.outward))
     kernel.sharp_timers()
     while True:
