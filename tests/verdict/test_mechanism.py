@@ -161,6 +161,25 @@ def cut_after_bytes(outcome: DatagramOutcome, limit: int) -> None:
             lane.received[i] = None
 
 
+@pytest.mark.parametrize("limit", [6_000, 20_000])
+def test_bytes_are_told_from_packets_where_sizes_differ_little(limit: int) -> None:
+    """A count of bytes leaves over what the next packet is too long for, a count of packets nothing."""
+    named = Counter[str]()
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        built = a_round(Effect(trigger="none"), LINKS["default"], 60 + seed)
+        for exchange in built.exchanges:
+            outcome = exchange.outcome
+            assert isinstance(outcome, DatagramOutcome)
+            for lane in (outcome.outward, outcome.inward):
+                lane.sizes = [int(size) for size in rng.integers(150, 220, len(lane.sizes))]
+            if exchange.spec.arm.payload == "original":
+                cut_after_bytes(outcome, limit)
+        finding = mechanism.fit([built], "payload")
+        named["bytes" if finding.after_bytes is not None else "packets"] += 1
+    assert named["bytes"] >= 5
+
+
 @pytest.mark.parametrize("link", ["default", "mobile", "weak"])
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
 def test_a_policers_own_rate_is_found_and_held_by_its_interval(share: float, link: str) -> None:
@@ -207,6 +226,46 @@ def test_a_delay_is_one_way_and_in_the_way_that_shows_it() -> None:
     finding = fitted(Effect(delay_ms=150, direction="out"), LINKS["mobile"], 8)
     assert (finding.mechanism, finding.side) == ("delay", "out")
     assert finding.delay_ms == pytest.approx(150, abs=5)
+
+
+def in_order(lane: Lane, mean: float, deviation: float, rng: np.random.Generator) -> None:
+    """Delays a lane's packets by chance, none before the one ahead of it, in place."""
+    last = 0.0
+    for i, (sent, got) in enumerate(zip(lane.sent, lane.received, strict=True)):
+        if sent is not None and got is not None:
+            last = max(last, sent + max(0.0, rng.normal(mean, deviation)))
+            lane.received[i] = got + last - sent
+
+
+@pytest.mark.parametrize("deviation", [0.0, 0.04, 0.08, 0.12])
+def test_a_delay_is_a_mean_although_packets_that_are_late_hold_up_others(deviation: float) -> None:
+    rng = np.random.default_rng(3)
+    built = a_round(Effect(trigger="none"), LINKS["default"], 21)
+    for exchange in built.exchanges:
+        if exchange.spec.arm.payload == "original" and isinstance(exchange.outcome, DatagramOutcome):
+            in_order(exchange.outcome.outward, 0.3, deviation, rng)
+    finding = mechanism.fit([built], "payload")
+    assert (finding.mechanism, finding.side) == ("delay", "out")
+    assert finding.delay_ms == pytest.approx(300, abs=3 + 150 * deviation)
+    assert finding.delay_ms_interval is not None
+    assert finding.delay_ms_interval[0] <= 300 <= finding.delay_ms_interval[1]
+
+
+def test_jitter_that_keeps_no_order_holds_nothing_up() -> None:
+    rng = np.random.default_rng(4)
+    built = a_round(Effect(trigger="none"), LINKS["default"], 22)
+    for exchange in built.exchanges:
+        if exchange.spec.arm.payload == "original" and isinstance(exchange.outcome, DatagramOutcome):
+            lane = exchange.outcome.outward
+            lane.received = [None if got is None else got + rng.normal(0.3, 0.04) for got in lane.received]
+    assert mechanism.fit([built], "payload").delay_ms == pytest.approx(300, abs=3)
+
+
+def test_few_losses_beside_a_delay_do_not_name_it() -> None:
+    built = a_round(Effect(delay_ms=400, loss=0.04), LINKS["default"], 24)
+    assert mechanism.fit([built], "payload").mechanism == "delay"
+    built = a_round(Effect(delay_ms=150, loss=0.3), LINKS["default"], 25)
+    assert mechanism.fit([built], "payload").mechanism == "loss"
 
 
 def test_what_acts_on_a_port_is_fitted_by_port_and_apart_from_what_acts_on_bytes() -> None:

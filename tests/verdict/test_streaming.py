@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -208,6 +209,42 @@ def test_a_limits_own_rate_is_found(name: str, does: Does, tolerance: float) -> 
 @pytest.mark.parametrize("name", ["text", "media"])
 def test_a_delay_is_given_one_way(name: str) -> None:
     assert fitted(name, ("delay", {"ms": 600})).delay_ms == pytest.approx(600, rel=0.05)
+
+
+@pytest.mark.parametrize("ms", [3600, 4500])
+def test_a_delay_that_outlasts_the_try_is_told_by_when_the_opening_came(ms: float) -> None:
+    """The answer to an opening that took so long comes after the end."""
+    struck = [unanswered(s, ms / 1000) for s in run("text", NOTHING, LINKS["default"], 9100)]
+    spared = [timed(s, 0.0) for s in run("text", NOTHING, LINKS["default"], 9600)]
+    finding = streaming.fit(struck, spared)
+    assert finding.mechanism == "delay"
+    assert finding.delay_ms == pytest.approx(ms, rel=0.02)
+
+
+def timed(stream: StreamOutcome, late: float) -> StreamOutcome:
+    """With when the opening came, by the far end's clock, half a round trip and `late` after the handshake, s."""
+    assert stream.connected is not None
+    return msgspec.structs.replace(stream, up_first=1.5 * stream.connected + late)
+
+
+def unanswered(stream: StreamOutcome, late: float) -> StreamOutcome:
+    """The try as it were, had its opening been late by so much that no answer came before its end."""
+    silent = msgspec.structs.replace(
+        stream, arrivals=[], finished=None, failure="generic_timeout_error", failed_at=1.9 * late, up_received=517,
+        up_arrivals=stream.up_arrivals[:1],
+    )  # fmt: skip
+    return timed(silent, late)
+
+
+@pytest.mark.parametrize("packets", [8, 9, 10])
+def test_small_turns_count_as_packets_of_their_own(packets: int) -> None:
+    turns = ((True, 108), (False, 96), (True, 64), (False, 500), (True, 700), (False, 2500))
+    struck = [exchange(40 + i, ("after_packets", {"n": packets}), turns, LINKS["default"]) for i in range(8)]
+    spared = [exchange(80 + i, NOTHING, turns, LINKS["default"]) for i in range(8)]
+    finding = streaming.fit(struck, spared)
+    assert finding.mechanism == "drop-after"
+    assert finding.after_packets_interval is not None
+    assert finding.after_packets_interval[0] <= packets <= finding.after_packets_interval[1]
 
 
 @pytest.mark.parametrize("share", [0.15, 0.25])

@@ -66,12 +66,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Pool:
-    """The exchanges that a factor singles out (`struck`) and the ones like them but for it (`spared`)."""
+    """The exchanges that a factor singles out (`struck`) and the ones like them but for it (`spared`).
+
+    together, together_streams: all that the factor singles out, also where another strikes as well: what a limit that
+    they share would meet; streams with when each began, s, near clock."""
 
     struck: tuple[Call, ...]
     spared: tuple[Call, ...]
     struck_streams: tuple[StreamOutcome, ...]
     spared_streams: tuple[StreamOutcome, ...]
+    together: tuple[Call, ...] = ()
+    together_streams: tuple[tuple[float, StreamOutcome], ...] = ()
 
     @property
     def streams(self) -> bool:
@@ -89,16 +94,33 @@ def pool(rounds: Iterable[Round], factor: Factor, other: Factor | None = None) -
     spared: list[Call] = []
     struck_streams: list[StreamOutcome] = []
     spared_streams: list[StreamOutcome] = []
+    together: list[Call] = []
+    together_streams: list[tuple[float, StreamOutcome]] = []
+
+    def hit(arm: Arm, by: Factor | None) -> bool:
+        return by is not None and struck_by(by, arm)
+
     for number, each in enumerate(rounds):
-        kept = [x for x in each.exchanges if other is None or not struck_by(other, x.spec.arm)]
-        datagrams = [(struck_by(factor, x.spec.arm), x.outcome) for x in kept if isinstance(x.outcome, DatagramOutcome)]
-        offset = clock_offset([outcome for _, outcome in datagrams])
-        for hit, outcome in datagrams:
-            (struck if hit else spared).append(as_call(outcome, offset, number, read_end(each, offset)))
-        for x in kept:
-            if isinstance(x.outcome, StreamOutcome):
-                (struck_streams if struck_by(factor, x.spec.arm) else spared_streams).append(_from_start(x))
-    return Pool(tuple(struck), tuple(spared), tuple(struck_streams), tuple(spared_streams))
+        datagrams = [(x.spec.arm, x.outcome) for x in each.exchanges if isinstance(x.outcome, DatagramOutcome)]
+        offset = clock_offset([outcome for arm, outcome in datagrams if not hit(arm, other)])
+        end = read_end(each, offset)
+        for arm, outcome in datagrams:
+            if hit(arm, factor) or not hit(arm, other):
+                call = as_call(outcome, offset, number, end)
+                together += [call] if hit(arm, factor) else []
+                if not hit(arm, other):
+                    (struck if hit(arm, factor) else spared).append(call)
+        for x in each.exchanges:
+            if not isinstance(x.outcome, StreamOutcome):
+                continue
+            if hit(x.spec.arm, factor):
+                together_streams.append((x.started_at, _from_start(x)))
+            if not hit(x.spec.arm, other):
+                (struck_streams if hit(x.spec.arm, factor) else spared_streams).append(_from_start(x))
+    return Pool(
+        tuple(struck), tuple(spared), tuple(struck_streams), tuple(spared_streams), tuple(together),
+        tuple(together_streams),
+    )  # fmt: skip
 
 
 def _from_start(x: ExchangeRecord) -> StreamOutcome:

@@ -15,6 +15,9 @@ from ringback.verdict.arrivals import UDP_HEADER, Call, Floats, Way
 
 MIN_TAIL = 5  # packets of silence that make a cut; a round that accuses is stopped soon after one
 MAX_CHANCE = 1e-5  # and how likely they may be by the losses before them
+GRAIN = {"packets": 0.2, "bytes": 0.3}
+"""Packets by which counts of calls cut at one number differ anyhow: one that was lost just before, now and then; and
+what is left over when the next packet is too long, evenly spread over a packet."""
 FIRST_PACKETS = 3  # a flow that dies this early was dropped on sight: it took that long to recognise it
 
 
@@ -96,15 +99,17 @@ def _counted_at(call: Call, cut: Sequence[Way], later: float) -> tuple[Floats, F
 
 
 def common(calls: Sequence[Call]) -> Cut | None:
-    """The N that the calls have in common. Packets or bytes: whichever differs less between calls; packets where the
-    calls' packets are too much alike to tell. None where no call was cut."""
+    """The N that the calls have in common. Packets or bytes: whichever differs less between calls, measured by
+    how much it would differ anyhow; packets where the calls' packets are too much alike to tell. None where no call
+    was cut."""
     counts = [counted(call, ways) for call in calls if (ways := cut_ways(call))]
     if not counts:
         return None
     size = float(np.mean([b.low / max(p.low, 1) for p, b in counts]))
     spread_packets = float(np.std([p.estimate for p, _ in counts]))
     spread_bytes = float(np.std([b.estimate for _, b in counts])) / max(size, 1.0)
-    by_packets = spread_packets <= 1.25 * spread_bytes + 0.1
+    alike = spread_packets <= 1.1 * spread_bytes
+    by_packets = alike or max(spread_packets / GRAIN["packets"], 1.0) <= max(spread_bytes / GRAIN["bytes"], 1.0)
     chosen = [p if by_packets else b for p, b in counts]
     # packets that were lost just before the cut can't be told from those that it ate: not in every flow were there any
     low, high = max(c.low for c in chosen), float(np.median([c.high for c in chosen]))

@@ -13,13 +13,15 @@ import numpy as np
 from scipy.stats import t as student
 
 from ringback.record import Mechanism, Round
-from ringback.verdict import bucket, cutoff, streaming
+from ringback.verdict import bucket, cutoff, delays, streaming
 from ringback.verdict.arrivals import UDP_HEADERS, Call, Factor, Floats, Way, pool
 from ringback.verdict.finding import Finding, Side, joined
 
 MAJORITY = 0.5
 MIN_LOSS = 0.02  # extra loss below this is no finding
 MIN_DELAY = 0.010  # s
+HARMFUL_DELAY, HARMLESS_LOSS = 0.1, 0.1  # s; what `harms.DECLARED` has of either
+UNSURE = 0.3  # of what packets are taken to be held up by the ones ahead: they do not follow evenly
 QUEUE_DELAY = 0.015  # s of delay beyond the controls' that make a limit a queue
 ALIKE = 1.0  # log likelihood by which one explanation must be ahead
 
@@ -29,13 +31,16 @@ def fit(rounds: Sequence[Round], factor: Factor, other: Factor | None = None) ->
     it makes a difference of its own."""
     seen = pool(rounds, factor, other)
     if seen.streams:
-        return streaming.fit(seen.struck_streams, seen.spared_streams)
+        return streaming.fit(seen.struck_streams, seen.spared_streams, seen.together_streams)
     form = rounds[0].form if rounds else ""
-    return fit_calls(seen.struck, seen.spared, form == "dns")
+    return fit_calls(seen.struck, seen.spared, form == "dns", seen.together)
 
 
-def fit_calls(struck: Sequence[Call], spared: Sequence[Call], dns: bool = False) -> Finding:
-    """`fit` for datagrams. dns: the exchanges are single questions, and a foreign answer is a forgery."""
+def fit_calls(
+    struck: Sequence[Call], spared: Sequence[Call], dns: bool = False, together: Sequence[Call] = ()
+) -> Finding:
+    """`fit` for datagrams. dns: the exchanges are single questions, and a foreign answer is a forgery. together: the
+    struck and those like them that something else strikes as well."""
     if not struck:
         return Finding("unknown")
     for mechanism, sign in _SIGNS:
@@ -53,10 +58,12 @@ def fit_calls(struck: Sequence[Call], spared: Sequence[Call], dns: bool = False)
         if cut is not None:
             return Finding("drop-after", after_bytes=cut.after, after_bytes_interval=cut.interval,
                            side=_cut_side(struck))  # fmt: skip
+    sharing = [struck, together] if len(together) > len(struck) else [struck]
     found = [
         finding
         for side in ("out", "in")
-        if (finding := _one_way(_ways(struck, side), _ways(spared, side), _groups(struck, side), side)) is not None
+        for groups in [[_groups(calls, side) for calls in sharing]]
+        if (finding := _one_way(_ways(struck, side), _ways(spared, side), groups, side)) is not None
     ]
     return joined(found)
 
@@ -111,7 +118,7 @@ def _few_packets(struck: Sequence[Call], spared: Sequence[Call]) -> Finding:
     return Finding("loss", loss=extra, loss_interval=interval)
 
 
-def _one_way(struck: list[Way], spared: list[Way], groups: list[Way], side: Side) -> Finding | None:
+def _one_way(struck: list[Way], spared: list[Way], groups: list[list[Way]], side: Side) -> Finding | None:
     """What one direction shows: a limited rate, extra loss, or delay; None where it shows nothing."""
     if not struck or not spared:
         return None
@@ -131,25 +138,33 @@ def _one_way(struck: list[Way], spared: list[Way], groups: list[Way], side: Side
             return Finding("unknown", side=side)
     if delay >= MIN_DELAY and delay_interval[0] > 0 and (rate := _drained(struck, spared, delay)) is not None:
         return Finding("shape", rate_kbps=rate, rate_kbps_interval=(0.93 * rate, 1.07 * rate), side=side, weight=delay)
-    if lossy:
+    # losses come first, but for few beside a delay that does the harm
+    late = delay >= HARMFUL_DELAY and delay_interval[0] > 0
+    if lossy and not (late and extra < HARMLESS_LOSS):
         return Finding("loss", loss=extra, loss_interval=interval, side=side, weight=extra)
     if delay >= MIN_DELAY and delay_interval[0] > 0:
-        low, high = delay_interval
-        return Finding("delay", delay_ms=1000 * delay, delay_ms_interval=(1000 * low, 1000 * high), side=side,
-                       weight=delay)  # fmt: skip
+        return _delayed(struck, spared, delay, delay_interval, side)
     return None
 
 
-def _limit(struck: list[Way], groups: list[Way], background: float) -> tuple[bucket.Bucket | None, float]:
+def _delayed(struck: list[Way], spared: list[Way], median: float, interval: tuple[float, float], side: Side) -> Finding:
+    """The mean delay, s, where `median` (with its interval) is what packets show."""
+    held_up = delays.excess(struck, spared)
+    low, high = (edge - held_up + sign * UNSURE * held_up for edge, sign in zip(interval, (-1, 1), strict=True))
+    return Finding("delay", delay_ms=1000 * (median - held_up), delay_ms_interval=(1000 * low, 1000 * high), side=side,
+                   weight=median)  # fmt: skip
+
+
+def _limit(struck: list[Way], groups: list[list[Way]], background: float) -> tuple[bucket.Bucket | None, float]:
     """The better of a bucket for each flow and one for all, and by how much log likelihood it beats chance. Both
     have two parameters (rate and burst; loss after a loss and after none), so their penalties cancel."""
     alone = bucket.fit(struck, background)
     if alone is not None and alone.log_likelihood - bucket.chance(struck) > bucket.PLAIN:
         return alone, alone.log_likelihood - bucket.chance(struck)
-    shared = bucket.fit(groups, background) if len(struck) > len(groups) else None
+    shared = [(bucket.fit(ways, background), ways) for ways in groups if len(struck) > len(ways)]
     margins = [
         (fitted.log_likelihood - bucket.chance(ways), fitted)
-        for fitted, ways in ((alone, struck), (shared, groups))
+        for fitted, ways in ((alone, struck), *shared)
         if fitted is not None
     ]
     if not margins:

@@ -9,13 +9,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ringback.record import Mechanism, StreamOutcome
-from ringback.verdict import envelope, messages, transfers
+from ringback.verdict import envelope, joint, messages, stalls, transfers, turns
 from ringback.verdict.arrivals import Floats
-from ringback.verdict.finding import Finding, Side
-from ringback.verdict.transfers import IP_HEADERS, MSS
+from ringback.verdict.finding import Finding, Side, joined
+from ringback.verdict.transfers import IP_HEADERS, MSS, median, share
 
-TCP_HEADER = 32.0
-SILENCE = 2.0  # s without a byte before the end that make a stall for good
 WINDOW = 2.0  # s over which the greatest rate is read
 LONG = 20  # arrivals that make a download long enough to have a rate of its own
 START = 0.15  # of a download: the burst that a limit lets through at first
@@ -23,37 +21,80 @@ MAJORITY = 0.5
 ALIKE = 0.25  # relative spread up to which streams show one rate; loss alone spreads theirs by 0.3 to 0.8
 MIN_SHIFT = 0.02  # s
 TWO_SYNS = 1.3  # s; a SYN that is lost is sent again after one (RFC 6298)
+FEWEST = 4
 FIRST_LATE = 1.4  # segments' time that a question of 517 bytes and one segment of answer take in a queue
 BEARS = 215_000.0  # over so many bytes twice as fast as the formula, as by measurements of the simulator and of Linux
+SLOWER = 0.7  # of the others' speed
+SHARED_QUEUE = 1.0  # score from which a limit that all share is a queue: a policer without burst may come near 0
 QUEUE_BURST = 8_000.0  # bytes that a queue may seem to let through at once
 BURST_SHARE = 0.25  # of arrivals close on the one before: fewer behind a queue, more behind a policer
 
 
-def fit(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Finding:
-    """The mechanism behind the struck streams' difference from the spared ones."""
+def fit(
+    struck: Sequence[StreamOutcome],
+    spared: Sequence[StreamOutcome],
+    together: Sequence[tuple[float, StreamOutcome]] = (),
+) -> Finding:
+    """The mechanism behind the struck streams' difference from the spared ones. together: those that may share a limit,
+    with when each began, s; without them none is looked for."""
     if not struck:
         return Finding("unknown")
-    if (late := _late_handshakes(struck, spared)) is not None:
+    if (late := _late_handshakes(struck, spared) or _late_openings(struck, spared)) is not None:
         return late
     for mechanism, sign in _SIGNS:
-        if _share(sign, struck) >= MAJORITY and _share(sign, spared) <= _share(sign, struck) / 2:
+        if share(sign, struck) >= MAJORITY and share(sign, spared) <= share(sign, struck) / 2:
             return Finding(mechanism)
-    if (cut := _cut(struck, spared)) is not None:
+    if (cut := stalls.cut(struck, spared)) is not None:
         return messages.before_silence(struck, spared) or cut
     if (told := messages.fit(struck, spared)) is not None:
         return told
-    return _slowed(struck, spared)
+    found = _slowed(struck, spared)
+    if not together or found.mechanism not in ("police", "shape", "loss", "unknown"):
+        return found
+    shared = _together(together, spared, list(_speeds(struck, spared, below=SLOWER)))
+    # a queue's rate is read off a single curve more exactly, if it was not several curves' each
+    return found if shared is None or _same_queue(found, shared) else shared
+
+
+def _same_queue(one: Finding, other: Finding) -> bool:
+    if {one.mechanism, other.mechanism} != {"shape"} or not one.rate_kbps_interval or not other.rate_kbps_interval:
+        return False
+    (low, high), (low2, high2) = one.rate_kbps_interval, other.rate_kbps_interval
+    return max(low, low2) <= min(high, high2)
 
 
 def _late_handshakes(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Finding | None:
     """A delay under which connections take so long, all alike, that nothing else came in time: of one way or both."""
-    if _share(_silent, struck) < MAJORITY or _share(lambda s: s.connected is not None, struck) < 1 - MAJORITY / 5:
+    if share(_silent, struck) < MAJORITY or share(lambda s: s.connected is not None, struck) < 1 - MAJORITY / 5:
         return None
-    shifts = np.array([s.connected for s in struck if s.connected is not None]) - _median([s.connected for s in spared])
-    low, middle, high = (float(value) for value in np.percentile(shifts, [10, 50, 80]))
-    if not (middle > TWO_SYNS and low > 0.9 * middle and high < 1.1 * middle):
+    shifts = np.array([s.connected for s in struck if s.connected is not None]) - median([s.connected for s in spared])
+    if (bounds := _long_alike(shifts)) is None:
         return None
+    _, middle, high = bounds
     return Finding("delay", delay_ms=500 * middle, delay_ms_interval=(500 * float(shifts.min()), 1000 * high))
+
+
+def _late_openings(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Finding | None:
+    """A delay that begins once a connection is recognised, so long that no answer came in time: what was said first
+    still arrived, late, and all alike. The way back may be delayed as well."""
+    if turns.clocks(spared) is None or share(_silent, struck) < MAJORITY:
+        return None
+    took, usual = (
+        np.array([s.up_first - s.connected for s in side if s.up_received and s.up_first and s.connected])
+        for side in (struck, spared)
+    )
+    late = took - np.median(usual)
+    if len(late) < max(FEWEST, MAJORITY * len(struck)) or (bounds := _long_alike(late)) is None:
+        return None
+    low, middle, high = (1000 * value for value in bounds)
+    half = 1000 * messages.CLOCKS_S
+    return Finding("delay", delay_ms=middle, delay_ms_interval=(low - half, high + half), side="out")
+
+
+def _long_alike(shifts: Floats) -> tuple[float, float, float] | None:
+    """(low, middle, high) of what is late by more than a SYN's first repetition, and all of it alike; else None."""
+    low, middle, high = (float(value) for value in np.percentile(shifts, [10, 50, 80]))
+    return (low, middle, high) if middle > TWO_SYNS and low > 0.9 * middle and high < 1.1 * middle else None
 
 
 def _silent(stream: StreamOutcome) -> bool:
@@ -73,71 +114,6 @@ _SIGNS: tuple[tuple[Mechanism, Callable[[StreamOutcome], bool]], ...] = (
     ("reset", lambda s: s.failure in ("connection_reset", "connection_refused")),
     ("drop", _silent),
 )
-
-
-def _share(sign: Callable[[StreamOutcome], bool], streams: Sequence[StreamOutcome]) -> float:
-    return float(np.mean([sign(s) for s in streams])) if streams else 0.0
-
-
-def _stalled(stream: StreamOutcome) -> bool:
-    """Began, then fell silent for good before all was there."""
-    if stream.failure is None or not stream.arrivals or stream.failed_at is None:
-        return False
-    return stream.failed_at - _last(stream) >= SILENCE
-
-
-def _last(stream: StreamOutcome) -> float:
-    return transfers.last_progress(stream) or 0.0
-
-
-def _passed(stream: StreamOutcome) -> float:
-    up = stream.up_expected if stream.up_received is None else stream.up_received
-    return float(up + stream.down_received)
-
-
-def _cut(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Finding | None:
-    """Most stall, and at a common count. In bytes of IP payload, and, as acknowledgements can't be seen, in packets
-    to within what they may have been."""
-    if _share(_stalled, struck) < MAJORITY or _share(_stalled, spared) > 0.25:
-        return None
-    # until the cut a flow runs as fast as others do; one that crawled to where it stalled was slowed
-    ran = _median([_last(s) / (s.failed_at or 1.0) for s in struck if _stalled(s)])
-    usual = _median([_last(s) for s in spared if s.arrivals])
-    if ran > 0.3 and ran * _median([s.failed_at for s in struck if _stalled(s)]) > 2 * usual:
-        return None
-    passed = np.array([_passed(s) for s in struck if _stalled(s)])
-    middle = float(np.median(passed))
-    low, high = np.percentile(passed, [25, 75])
-    if float(high - low) > max(0.3 * middle, 2 * MSS):
-        return None
-    segments = [_segments(s) for s in struck if _stalled(s)]
-    data = float(np.median(segments))
-    most = float(passed.max())
-    # handshake of three, a segment's header each, and acknowledgements: one for two segments, or for each
-    # where acknowledgements alone are cut off, an upload still passes as much again as they had opened
-    bytes_low, bytes_high = (
-        most / 2 if _share(_sending, struck) >= MAJORITY else most,
-        most + TCP_HEADER * (3 + 2 * data) + 2 * (MSS + TCP_HEADER),
-    )
-    packets_low, packets_high = 3 + data * bytes_low / most, 4 + 2 * data
-    return Finding(
-        "drop-after",
-        after_bytes=round(most + TCP_HEADER * (3 + 1.5 * data) + MSS / 2),
-        after_bytes_interval=(bytes_low, bytes_high),
-        after_packets=round(3 + 1.6 * data),
-        after_packets_interval=(packets_low, packets_high),
-    )
-
-
-def _sending(stream: StreamOutcome) -> bool:
-    """Whether it was sending when it ended, and had nothing back for it."""
-    sent, received = transfers.upload(stream), transfers.download(stream)
-    return sent is not None and received is not None and sent.got > 0 and received.got == 0
-
-
-def _segments(stream: StreamOutcome) -> float:
-    up = stream.up_expected if stream.up_received is None else stream.up_received
-    return float(np.ceil(up / MSS) + np.ceil(stream.down_received / MSS))
 
 
 def _first_byte(stream: StreamOutcome) -> float | None:
@@ -195,28 +171,56 @@ def _slowed(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) ->
     side = _slower_side(struck, spared)
     if not messages.is_timed(spared) and _is_delay(struck, shifts):
         return _delayed(struck, spared, shifts)
-    opening = _median([float(s.arrivals[0][1]) for s in struck if s.arrivals])
+    opening = median([float(s.arrivals[0][1]) for s in struck if s.arrivals])
     if side is None:
         return _thinned(struck, spared, shifts, opening)
     if side == "out":  # what the queue held up is the question, not its answer
-        opening = _median([float(s.up_expected - s.up_last) for s in struck])
+        opening = median([float(s.up_expected - s.up_last) for s in struck])
     struck, spared = _views(struck, side), _views(spared, side)
     bucket = envelope.line(struck)
-    if bucket is not None and bucket.holds(struck[0].down_expected, _median([_goodput(s) for s in spared])):
+    if bucket is not None and bucket.holds(struck[0].down_expected, median([_goodput(s) for s in spared])):
         return _bucket(struck, bucket, shifts, opening)
     return _lossy(struck, spared) if _worse(struck, spared) else Finding("unknown")
 
 
+def _together(
+    timed: Sequence[tuple[float, StreamOutcome]], spared: Sequence[StreamOutcome], slow: Sequence[Side]
+) -> Finding | None:
+    """A limit that all share; None where none is likelier than a limit on each or than chance."""
+    struck = [s for _, s in timed]
+    shifts = _first_byte_shifts(struck, spared)
+    found = []
+    for one in joint.fit(timed, spared, slow):
+        out = one.side == "out"
+        opening = median([float(s.up_expected - s.up_last if out else s.arrivals[0][1]) for s in struck if s.arrivals])
+        queue = _queue_score(_views(struck, one.side), MSS / one.rate, shifts, opening) > SHARED_QUEUE
+        low, rate, high = (
+            each * (MSS + IP_HEADERS) / MSS / 125 for each in (one.interval[0], one.rate, one.interval[1])
+        )
+        found.append(Finding("shape" if queue else "police", rate_kbps=rate, rate_kbps_interval=(low, high),
+                             side=one.side, weight=one.ahead))  # fmt: skip
+    return joined(found) if found else None
+
+
 def _slower_side(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Side | None:
     """The transfer that most of the struck began and that fares worst against the spared; None without any."""
+    shares = _speeds(struck, spared, began=MAJORITY)
+    return min(shares, key=lambda side: shares[side], default=None)
+
+
+def _speeds(
+    struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome], began: float = 0.0, below: float = np.inf
+) -> dict[Side, float]:
+    """Of each way the struck streams' speed as a share of the spared ones', where it is below a bound and at least so
+    large a part of them began."""
     shares: dict[Side, float] = {}
     sides: tuple[Side, ...] = ("out", "in")
     for side in sides:
         rates = [one.kbps for s in struck if (one := transfers.WAYS[side](s)) is not None and one.arrivals]
         usual = [one.kbps for s in spared if (one := transfers.WAYS[side](s)) is not None]
-        if usual and len(rates) >= MAJORITY * len(struck):
-            shares[side] = _median(rates) / max(_median(usual), 1e-3)
-    return min(shares, key=lambda side: shares[side], default=None)
+        if usual and rates and len(rates) >= began * len(struck):
+            shares[side] = median(rates) / max(median(usual), 1e-3)
+    return {side: speed for side, speed in shares.items() if speed < below}
 
 
 def _views(streams: Sequence[StreamOutcome], side: Side) -> list[StreamOutcome]:
@@ -241,33 +245,33 @@ def _thinned(
     """A rate that all come up to, or losses. opening: bytes of what the first byte's lateness is that of."""
     slow = _slow(struck, spared)
     rates = np.array([r for s in struck if (r := _rate(s)) is not None])
-    share = float(np.median(rates)) / max(_median([_rate(s) for s in spared]), 1.0) if len(rates) >= 3 else 1.0
-    alike = ALIKE if _share(lambda s: len(s.arrivals) >= LONG, struck) >= MAJORITY else 2 * ALIKE
-    if slow and (share < 0.7 and _spread(rates) < alike or share < 0.2 and _late_alike(shifts)):
+    part = float(np.median(rates)) / max(median([_rate(s) for s in spared]), 1.0) if len(rates) >= 3 else 1.0
+    alike = ALIKE if share(lambda s: len(s.arrivals) >= LONG, struck) >= MAJORITY else 2 * ALIKE
+    if slow and (part < 0.7 and _spread(rates) < alike or part < 0.2 and _late_alike(shifts)):
         return _limited(struck, rates, shifts, opening)
     return _lossy(struck, spared) if _worse(struck, spared) else Finding("unknown")
 
 
 def _slow(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> bool:
-    return _median([_goodput(s) for s in struck]) < 0.7 * _median([_goodput(s) for s in spared])
+    return median([_goodput(s) for s in struck]) < 0.7 * median([_goodput(s) for s in spared])
 
 
 def _worse(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> bool:
-    failing, usually = (_share(lambda s: s.failure is not None, side) for side in (struck, spared))
+    failing, usually = (share(lambda s: s.failure is not None, side) for side in (struck, spared))
     return _slow(struck, spared) or failing > usually + 0.2
 
 
 def _lossy(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Finding:
     """The loss that TCP's speed implies, to within a factor: with SACK, the fewer the bytes, it is faster than the
     formula grants. Of short exchanges nothing is said."""
-    trip = _median([s.connected for s in spared])
+    trip = median([s.connected for s in spared])
     rates = [r for s in struck if len(s.arrivals) >= 4 and s.down_expected >= LONG * MSS and (r := _goodput(s)) > 0]
     if len(rates) < 3 or trip <= 0:
         return Finding("loss")
-    faster = 1 + BEARS / _median([float(s.down_expected) for s in struck])
-    share = _implied_loss(float(np.median(rates)) / faster, trip)
+    faster = 1 + BEARS / median([float(s.down_expected) for s in struck])
+    lost = _implied_loss(float(np.median(rates)) / faster, trip)
     low, high = (_implied_loss(float(np.percentile(rates, q)) / faster, trip) for q in (90, 10))
-    return Finding("loss", loss=share, loss_interval=(0.5 * min(low, share), min(1.0, 1.5 * max(high, share))))
+    return Finding("loss", loss=lost, loss_interval=(0.5 * min(low, lost), min(1.0, 1.5 * max(high, lost))))
 
 
 def _implied_loss(rate: float, trip: float) -> float:
@@ -291,7 +295,7 @@ def _spread(values: Floats) -> float:
 
 
 def _first_byte_shifts(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Floats:
-    usual = _median([_first_byte(s) for s in spared])
+    usual = median([_first_byte(s) for s in spared])
     return np.array([first - usual for s in struck if (first := _first_byte(s)) is not None])
 
 
@@ -321,7 +325,7 @@ def _delayed(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome], s
     """One way, both ways taken to be delayed alike: a first byte comes two round trips after the start where the
     handshake is delayed as well, else one. Turns taken do not tell which way it was that was late, so the interval
     reaches to all of it one way alone."""
-    connect = _median([s.connected for s in struck]) - _median([s.connected for s in spared])
+    connect = median([s.connected for s in struck]) - median([s.connected for s in spared])
     legs = 4.0 if connect > 0.35 * float(np.median(shifts)) else 2.0
     each = 1000 * shifts / legs
     half = 1.96 * float(np.std(each)) / np.sqrt(len(each))
@@ -365,8 +369,3 @@ def _limited(struck: Sequence[StreamOutcome], rates: Floats, shifts: Floats, ope
     middle = float(np.percentile(kbps, 75))
     return Finding("police", rate_kbps=middle,
                    rate_kbps_interval=(float(np.percentile(kbps, 10)), max(top, 1.02 * middle)))  # fmt: skip
-
-
-def _median(values: Sequence[float | None]) -> float:
-    known = [v for v in values if v is not None]
-    return float(np.median(known)) if known else 0.0

@@ -103,3 +103,14 @@ def _asked(o: StreamOutcome) -> tuple[float, float]:
 def _since(arrivals: Sequence[tuple[float, int]], before: int) -> list[tuple[float, int]]:
     rows = [(at, n - before) for at, n in arrivals if n > before]
     return [(at - rows[0][0], n) for at, n in rows]
+
+
+def share(sign: Callable[[StreamOutcome], bool], streams: Sequence[StreamOutcome]) -> float:
+    """Of the streams, how many show the sign; 0 of none."""
+    return float(np.mean([sign(s) for s in streams])) if streams else 0.0
+
+
+def median(values: Sequence[float | None]) -> float:
+    """Of those that are known; 0 of none."""
+    known = [v for v in values if v is not None]
+    return float(np.median(known)) if known else 0.0

@@ -1,0 +1,68 @@
+"""A limit that all flows of a host or of a network share, told from one on each flow and from losses."""
+
+import pytest
+
+from ringback.lab.run import run_sim
+from ringback.lab.scenario import parse
+from ringback.record import Measurement, Verdict
+
+RULE = """
+name = "shared"
+apps = ["{app}"]
+functions = ["{function}"]
+[link]
+rtt_ms = 60
+[[network]]
+name = "n"
+asn = 64500
+region = "RU-MOW"
+hops = 3
+[[network.rule]]
+hop = 2
+match = {{ app = "{app}", function = "{function}" }}
+trigger = "payload"
+action = {{ {action} }}
+"""
+
+
+def told(app: str, function: str, action: str, seed: int) -> list[Verdict]:
+    scenario = parse(RULE.format(app=app, function=function, action=action), "shared.toml")
+    return [row.verdict for row in run_sim(scenario, seed) if isinstance(row, Measurement)]
+
+
+@pytest.mark.parametrize("per", ["host", "network"])
+@pytest.mark.parametrize("kbps", [150, 250])
+def test_a_policer_that_medias_connections_share_is_named_with_its_own_rate(per: str, kbps: int) -> None:
+    action = f'kind = "police", kbps = {kbps}, burst_kbytes = 16, per = "{per}"'
+    (verdict,) = told("whatsapp", "media", action, kbps)
+    assert (verdict.status, verdict.mechanism) == ("restricted", "police")
+    assert verdict.rate_kbps == pytest.approx(kbps, rel=0.15)
+    assert verdict.rate_kbps_interval is not None
+    assert verdict.rate_kbps_interval[0] <= kbps <= verdict.rate_kbps_interval[1]
+
+
+@pytest.mark.parametrize("kbps", [120, 200])
+def test_a_queue_that_medias_connections_share_is_named(kbps: int) -> None:
+    (verdict,) = told("whatsapp", "media", f'kind = "shape", kbps = {kbps}, queue_ms = 300, per = "host"', 7)
+    assert verdict.mechanism == "shape"
+    assert verdict.rate_kbps == pytest.approx(kbps, rel=0.15)
+
+
+@pytest.mark.parametrize("action", ['kind = "loss", share = 0.25', 'kind = "loss", share = 0.3'])
+def test_losses_are_no_shared_limit(action: str) -> None:
+    for seed in (1, 2, 3):
+        (verdict,) = told("whatsapp", "media", action, seed)
+        assert verdict.mechanism == "loss"
+
+
+def test_a_policer_on_each_connection_keeps_its_rate() -> None:
+    (verdict,) = told("whatsapp", "media", 'kind = "police", kbps = 250, burst_kbytes = 16', 3)
+    assert verdict.mechanism == "police"
+    assert verdict.rate_kbps == pytest.approx(250, rel=0.05)
+
+
+def test_calls_that_share_a_policer_name_it_where_ports_seem_to_strike_as_well() -> None:
+    """With this seed both payload and port are named: half of the calls that empty the bucket are then set aside."""
+    for verdict in told("whatsapp", "voice", 'kind = "police", kbps = 8, burst_kbytes = 2, per = "host"', 1):
+        assert verdict.mechanism == "police"
+        assert verdict.rate_kbps == pytest.approx(8, rel=0.05)
