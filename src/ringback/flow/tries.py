@@ -97,17 +97,19 @@ def token(ping: bytes) -> bytes:
     """What a ping's answer repeats and no other ping of its flow has: transaction id, tag and query, or an index."""
     if stun.looks_like(ping):
         return ping[TOKEN]
-    return exits.token(ping) or ping[:16] + ping[32:40]
+    if telegram.looks_like_hello(ping):  # first: its tag is random, and may begin as an exit's message does
+        return ping[:16] + ping[32:40]
+    return exits.token(ping) or ping
 
 
 def answered_token(data: bytes) -> bytes | None:
     """The `token` of the ping that `data` answers; None where it is no answer to any."""
     if stun.looks_like(data):
         return data[TOKEN]
-    if (accepted := exits.accepted_token(data)) is not None:
-        return accepted
     answer = telegram.decode(data)
-    return answer.tag + answer.query if isinstance(answer, telegram.HelloAnswer) else None
+    if isinstance(answer, telegram.HelloAnswer):
+        return answer.tag + answer.query
+    return exits.accepted_token(data)
 
 
 def is_answer(request: bytes, data: bytes) -> bool:
@@ -119,7 +121,9 @@ def answer_heads(request: bytes) -> tuple[bytes, ...]:
     """How an answer to this ping may begin, beside repeating its token: with the types that STUN has for it."""
     if stun.looks_like(request):
         return _PONGS[request[:2]]
-    return (b"",) if exits.token(request) is None else exits.heads(request)
+    if telegram.looks_like_hello(request) or exits.token(request) is None:
+        return (b"",)
+    return exits.heads(request)
 
 
 def opening(app: str, function: str, form: str, name: str, seed: bytes) -> bytes:
