@@ -133,6 +133,20 @@ def test_the_far_end_makes_the_permitted_tries_only() -> None:
     assert [one.target for one in answer.tries] == ["web.whatsapp.com", "web.whatsapp.com", "example.org"]
 
 
+def test_a_request_that_is_put_again_makes_no_second_tries() -> None:
+    far = FarEnd(
+        Settings({"udp": [40_000], "tcp": [41_000]}, bytes, lambda message: b"", b"", permit=lambda spec: None),
+        lambda spec, seed, replays: render(spec, seed, replays, KNOWN),
+    )
+    grant = control.decode(far.answer("open", control.encode(opening()), "192.0.2.10", 0.0), control.Grant, "test")
+    once = control.encode(control.VantageRequest(grant.session, [WEB] * 100, 7))
+    for _ in range(6):  # 400 are the most
+        far.answer("vantage", once, "192.0.2.10", 0.0)
+    another = control.encode(control.VantageRequest(grant.session, [WEB] * 301, 8))
+    with pytest.raises(BadInput, match="400 tries"):
+        far.answer("vantage", another, "192.0.2.10", 0.0)
+
+
 def test_tries_of_a_session_are_counted() -> None:
     far = FarEnd(
         Settings({"udp": [40_000], "tcp": [41_000]}, bytes, lambda message: b"", b"", permit=lambda spec: None),

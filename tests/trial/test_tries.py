@@ -15,9 +15,10 @@ from ringback.lab.run import far_end, session_settings
 from ringback.record import Transport, Try
 from ringback.sim.packet import Packet, Passage
 from ringback.sim.world import World
-from ringback.trial.contrast import CALL_PINGS, bearable, exit_tries, targets
+from ringback.trial import control
+from ringback.trial.contrast import CALL_PINGS, MOST_LOST, TriesActivity, bearable, exit_tries, targets
 from ringback.trial.control import TrySpec
-from ringback.trial.seam import Close, Connected, Delivered, Ended, Open, Received, Send, Sent, Write
+from ringback.trial.seam import Answer, Ask, Close, Connected, Delivered, Ended, Open, Received, Send, Sent, Write
 from ringback.trial.session import Session
 from ringback.trial.tries import TryRun
 
@@ -158,3 +159,49 @@ def test_tries_over_a_path_wait_until_it_carries_anything() -> None:
     assert first > 4.0
     assert len(tries) > 20
     assert min(tries) >= first
+
+
+class Asking:
+    """A session's desk that counts flows and takes requests down."""
+
+    session = "s"
+
+    def __init__(self) -> None:
+        self.claim = itertools.count(1).__next__
+        self.asked: list[tuple[str, object]] = []
+
+    def ask(self, owner: object, what: str, body: object) -> Ask:
+        self.asked.append((what, body))
+        return Ask(len(self.asked), what, b"")
+
+
+def at_vantage(*answers: control.VantageAnswer | control.Done | None) -> tuple[TriesActivity, list[tuple[str, object]]]:
+    """One try here and there, and what the peer answers to each request; None: nothing."""
+    desk = Asking()
+    activity = TriesActivity([RELAY], "direct", desk, bytes(32), True)  # type: ignore[arg-type]
+    now = 0.0
+    activity.start(now)
+    for answer in answers:
+        number, now = len(desk.asked), now + 2.0
+        failure = "generic_timeout_error" if answer is None else None
+        activity.answered(Answer(number, now, b"" if answer is None else control.encode(answer), failure), now)
+        activity.wake(now + 1.5)
+    return activity, desk.asked
+
+
+def test_a_lost_request_to_the_vantage_is_put_again_under_its_number():
+    told = [Try("vantage", "direct", "app", "r", "signal", "voice", "relay-call", "udp", 3478, 0.0, 25, 25)]
+    activity, asked = at_vantage(None, control.Done(), None, control.VantageAnswer(True, told))
+    assert [what for what, _ in asked] == ["vantage", "vantage", "vantage-result", "vantage-result"]
+    first, again = asked[0][1], asked[1][1]
+    assert first == again
+    assert first.number > 0
+    assert activity.results[1:] == told
+
+
+def test_a_vantage_that_never_answers_is_done_without():
+    activity, asked = at_vantage(*[None] * (MOST_LOST + 1))
+    assert len(asked) == MOST_LOST + 1
+    assert activity.results[1:] == []
+    activity.wake(100.0)
+    assert activity.finished

@@ -25,6 +25,7 @@ CALL_TRAINS = 3  # of each app, and of neutral hosts
 CALL_PINGS, CALL_EVERY = 525, 0.02  # about a call's packets, bytes and seconds
 TRAIN_KBPS = 25.0  # of one such train, each way
 PATIENCE = 10.0  # seconds for a connect, as long as a text exchange may take
+MOST_LOST = 2  # requests to the vantage without an answer; one more, and the session goes on without
 VANTAGE_ATTEMPTS = 40  # at one a second, the vantage's tries take about twenty
 
 
@@ -47,9 +48,10 @@ class TriesActivity:
         self._run = TryRun(specs, "here", path, desk.claim, seed, at_once=at_once)
         self._specs = list(specs)
         self._vantage_wanted = vantage
+        self._vantage_begun = False
         self._vantage_done = not vantage
         self._poll_at: float | None = None
-        self._polls = 0
+        self._polls = self._lost = 0
         self._vantage: list[Try] = []
 
     @property
@@ -63,17 +65,25 @@ class TriesActivity:
     def start(self, now: float) -> Sequence[Command]:
         commands = list(self._run.start(now))
         if self._vantage_wanted:
-            session = self._desk.session
-            outside = [spec for spec in self._specs if spec.kind != "peer"]
-            commands.append(self._desk.ask(self, "vantage", control.VantageRequest(session, outside)))
+            commands.append(self._ask_vantage())
         return commands
 
+    def _ask_vantage(self) -> Command:
+        outside = [spec for spec in self._specs if spec.kind != "peer"]
+        number = self._run.first if isinstance(self._run.first, int) else 0
+        return self._desk.ask(self, "vantage", control.VantageRequest(self._desk.session, outside, number))
+
     def answered(self, answer: Answer, now: float) -> Sequence[Command]:
+        """A request that got no answer is put again: a burst of losses would leave the whole session without a
+        vantage."""
         self._polls += 1
-        if answer.failure is not None or self._polls > VANTAGE_ATTEMPTS:
+        self._lost += answer.failure is not None
+        if self._lost > MOST_LOST or self._polls > VANTAGE_ATTEMPTS:
             self._vantage_done = True
             return ()
-        if self._polls > 1:
+        if answer.failure is not None and not self._vantage_begun:
+            return (self._ask_vantage(),)
+        if answer.failure is None and self._vantage_begun:
             try:
                 got = control.decode(answer.body, control.VantageAnswer, "vantage")
             except BadInput:
@@ -82,6 +92,7 @@ class TriesActivity:
             if got.done:
                 self._vantage, self._vantage_done = got.tries, True
                 return ()
+        self._vantage_begun = True
         self._poll_at = now + 1.0
         return ()
 

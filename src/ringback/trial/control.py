@@ -98,8 +98,11 @@ class TrySpec(msgspec.Struct, frozen=True):
 
 
 class VantageRequest(msgspec.Struct, frozen=True):
+    """number: the same one again means the same request, whose answer was lost; 0: a request of its own."""
+
     session: str
     tries: list[TrySpec]
+    number: int = 0
 
 
 class VantageAnswer(msgspec.Struct, frozen=True):

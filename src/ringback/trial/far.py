@@ -169,12 +169,14 @@ class FarEnd:
     def _vantage(self, body: bytes, source: str, now: float) -> control.Done:
         request = control.decode(body, control.VantageRequest, "vantage")
         session = self._session(request.session, source, now)
+        if request.number and request.number == session.vantage_number:
+            return control.Done()  # our answer was lost, and it asks again
         session.take_tries(request.tries)
         draw, resolver = self._settings.random(32), self._settings.resolver
         placed = [self._settings.permit(spec) for spec in request.tries if spec.form != "dns" or resolver is not None]
         tries = [spec for spec in placed if spec is not None]
         run = TryRun(tries, "vantage", "direct", self._claim_try, draw, resolver)
-        session.vantage = run
+        session.vantage, session.vantage_number = run, request.number
         self._tries.append(run)
         self._outbox.extend(run.start(now))
         self._time_tries()

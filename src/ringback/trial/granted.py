@@ -68,6 +68,7 @@ class Granted:
         self.reported: dict[int, FarRound] = {}  # final reports, kept a while: the answer may be lost and asked again
         self.digests: list[bytes] = []
         self.vantage: TryRun | None = None
+        self.vantage_number = 0  # of the request that it stems from
         self.tries = 0
         self.pings = 0
         self.held = sum(map(len, replays))

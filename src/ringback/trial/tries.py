@@ -215,6 +215,11 @@ class TryRun:
     def finished(self) -> bool:
         return not self._waiting and not self._going
 
+    @property
+    def first(self) -> object:
+        """The flow of the first try, once started; None where there is none."""
+        return next(iter(self._tries), None)
+
     def owns(self, flow: object) -> bool:
         return flow in self._tries
 
