@@ -15,7 +15,7 @@ from ringback.wire import openvpn, wireguard
 _KEY = bytes(32)
 _RESPONSE = b"\x02\0\0\0"  # WireGuard's type 2
 _ACCEPTED = bytes([openvpn.HARD_RESET_SERVER_V2 << 3])
-_ACCEPTED_LENGTH = 26
+_RESET_LENGTH, _ACCEPTED_LENGTH = 14, 26  # bytes; nothing else that is tried has a reset's length
 
 
 def _initiation(keystream: Keystream) -> bytes:
@@ -69,7 +69,8 @@ def token(greeting: bytes) -> bytes | None:
     """What the answer to this first message repeats; None of anything else."""
     if wireguard.looks_like(greeting) and greeting[0] == 1:
         return greeting[4:8]
-    return greeting[1:9] if openvpn.looks_like_reset(greeting) else None
+    reset = len(greeting) == _RESET_LENGTH and openvpn.looks_like_reset(greeting)
+    return greeting[1:9] if reset else None
 
 
 def accepted_token(data: bytes) -> bytes | None:

@@ -97,9 +97,7 @@ def token(ping: bytes) -> bytes:
     """What a ping's answer repeats and no other ping of its flow has: transaction id, tag and query, or an index."""
     if stun.looks_like(ping):
         return ping[TOKEN]
-    if telegram.looks_like_hello(ping):  # first: its tag is random, and may begin as an exit's message does
-        return ping[:16] + ping[32:40]
-    return exits.token(ping) or ping
+    return exits.token(ping) or ping[:16] + ping[32:40]
 
 
 def answered_token(data: bytes) -> bytes | None:
@@ -121,9 +119,7 @@ def answer_heads(request: bytes) -> tuple[bytes, ...]:
     """How an answer to this ping may begin, beside repeating its token: with the types that STUN has for it."""
     if stun.looks_like(request):
         return _PONGS[request[:2]]
-    if telegram.looks_like_hello(request) or exits.token(request) is None:
-        return (b"",)
-    return exits.heads(request)
+    return (b"",) if exits.token(request) is None else exits.heads(request)
 
 
 def opening(app: str, function: str, form: str, name: str, seed: bytes) -> bytes:

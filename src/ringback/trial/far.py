@@ -253,12 +253,8 @@ class FarEnd:
                 return self._try_event(event, now)
             return self._receive(event)
         if type(event) is Sent:
-            half = self._flows.get(event.flow)
-            if half is not None:
-                half.sent[event.index] = event.at
-            elif type(event.flow) is int:
-                return self._try_event(event, now)
-            return ()
+            noted = self.note(event.flow, event.index, event.at)
+            return self._try_event(event, now) if not noted and type(event.flow) is int else ()
         if type(event) is Accepted:
             self._stream_flows[event.flow] = bytearray()
             self._stream_ports[event.flow] = event.port
