@@ -27,7 +27,11 @@ PER_ARM = 6  # exchanges of each of the four arms: 24 flows
 THIN_PER_ARM = 2  # where the link bears no more than this, everything runs apart
 TEXT_LIFE, SLOW_TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 10.0, 2.1  # seconds that a text exchange may take
 MEDIA_LIFE, LONGEST_MEDIA_LIFE = 4.5, 12.0
-MEDIA_RTT, MOST_MEDIA_FACTOR = 0.085, 4.5  # seconds for which MEDIA_SIZE was chosen, and how much more there may be
+MEDIA_RTT = 0.085  # seconds for which MEDIA_SIZE was chosen,
+MEDIA_RTT_STEP, MOST_MEDIA_FACTOR = (
+    0.055,
+    4.5,
+)  # a longer one by how much asks for as many bytes again, and at most how many
 MEDIA_TRIPS = 14  # round trips of an exchange of media: handshakes, slow start each way, one or two losses
 AHEAD = 56_000  # bytes by which a transfer must get ahead of a policer before it shows that there is none: its burst
 POLICED_KBPS, POLICED_SHARE = 1_500.0, 0.75  # the policer that must be excluded: this, or this share of a slower link
@@ -137,7 +141,8 @@ def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float, rtt
 def _media_size(kbps: float | None, rtt: float | None) -> tuple[int, float]:
     """(bytes one way, seconds that the link alone takes for them): enough to get ahead of the policer that is to be
     excluded. The longer the round trip the later slow start shows it, and the slower the link the less it gains."""
-    size = int(MEDIA_SIZE * min(MOST_MEDIA_FACTOR, max(1.0, (rtt or 0.0) / MEDIA_RTT)))
+    longer = (rtt or 0.0) - MEDIA_RTT
+    size = int(MEDIA_SIZE * min(MOST_MEDIA_FACTOR, max(1.0, 1.0 + longer / MEDIA_RTT_STEP)))
     if kbps is None:
         return size, 0.0
     gains = 1 - min(POLICED_KBPS / kbps, POLICED_SHARE)
