@@ -27,11 +27,9 @@ PER_ARM = 6  # exchanges of each of the four arms: 24 flows
 THIN_PER_ARM = 2  # where the link bears no more than this, everything runs apart
 TEXT_LIFE, SLOW_TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 10.0, 2.1  # seconds that a text exchange may take
 MEDIA_LIFE, LONGEST_MEDIA_LIFE = 4.5, 12.0
-MEDIA_RTT = 0.085  # seconds for which MEDIA_SIZE was chosen,
-MEDIA_RTT_STEP, MOST_MEDIA_FACTOR = (
-    0.055,
-    4.5,
-)  # a longer one by how much asks for as many bytes again, and at most how many
+MEDIA_RTT = 0.085  # seconds for which MEDIA_SIZE was chosen
+MEDIA_RTT_STEP = 0.055  # and for each of which a longer round trip asks for as much again
+MOST_MEDIA_FACTOR = 4.5  # of MEDIA_SIZE
 MEDIA_TRIPS = 14  # round trips of an exchange of media: handshakes, slow start each way, one or two losses
 AHEAD = 56_000  # bytes by which a transfer must get ahead of a policer before it shows that there is none: its burst
 POLICED_KBPS, POLICED_SHARE = 1_500.0, 0.75  # the policer that must be excluded: this, or this share of a slower link
