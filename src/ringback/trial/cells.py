@@ -35,6 +35,8 @@ class CellTrial:
         self.most_rounds = most_rounds
         self.rounds: list[Round] = []
         self.series = 0  # how often all forms were run
+        self.patience = 1.0  # the link's, as the last of them began: see `probe.Link`
+        self._before = 0  # rounds that were over then
         self.evidence: CellEvidence | None = None
         self._weighed: list[RoundEvidence] = []
         self._ran: list[tuple[float, float]] = []
@@ -46,6 +48,14 @@ class CellTrial:
     def streams(self) -> int:
         """Rounds of streams in a series."""
         return sum(plan.transport == "tcp" for plan in self.plans)
+
+    def begin(self, series: int, patience: float) -> None:
+        self.series, self.patience, self._before = series, patience, len(self.rounds)
+
+    @property
+    def latest(self) -> list[Round]:
+        """Rounds of the last series that are over."""
+        return self.rounds[self._before :]
 
     @property
     def decided(self) -> bool:

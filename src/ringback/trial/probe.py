@@ -5,9 +5,10 @@ It only sizes rounds (fewer flows, smaller downloads); nothing is concluded from
 """
 
 import hashlib
+from collections.abc import Sequence
 
 from ringback.flow.script import DatagramScript, Script, Send, StreamScript, Turn
-from ringback.record import Arm, Cell, DatagramOutcome, ExchangeSpec, Lane, Round, Transport
+from ringback.record import Arm, Cell, DatagramOutcome, ExchangeSpec, Lane, Round, StreamOutcome, Transport
 from ringback.trial.plan import CALL_KBPS, Planned, Sizing, sizing
 
 FORM = "probe"
@@ -18,6 +19,7 @@ TRAIN = 40
 SIZE = 1200  # bytes of payload
 SECONDS = 2.0
 INITIAL_RTO_S = 1.0  # RFC 6298
+HURRIED, MOST_PATIENCE = 1 / 10, 4.0  # of media's controls: not over in time once connected; so much longer at most
 REPLY_AT = 0.8  # seconds: the train back starts after the one out has drained from a slow link
 
 
@@ -51,12 +53,15 @@ def rate_kbps(lane: Lane) -> float | None:
 
 
 class Link:
-    """What is known of the first path's access link. Rates in kbit/s, round trip in seconds; None while unknown."""
+    """What is known of the first path's access link. Rates in kbit/s, round trip in seconds; None while unknown.
+    patience: how much longer media takes than the link's size and round trip ask for; losses and other traffic do that.
+    """
 
     def __init__(self) -> None:
         self.up: float | None = None
         self.down: float | None = None
         self.rtt: float | None = None
+        self.patience = 1.0
 
     def take(self, seen: Round, first_path: str) -> None:
         """A train, or a knock, is over."""
@@ -67,6 +72,15 @@ class Link:
             self.rtt = outcome.connected
             if self.rtt is not None and self.rtt > INITIAL_RTO_S:  # a lost SYN, sooner than such a round trip
                 self.rtt -= INITIAL_RTO_S
+
+    def media(self, series: Sequence[Round], patience: float) -> None:
+        """A series of media is over that was begun with so much patience. A transfer that is cut short says nothing of
+        losses and little of rates, so where many controls were, the next ones may take twice as long."""
+        streams = [x.outcome for each in series for x in each.exchanges if x.spec.arm.payload == "control"]
+        unfinished = [o.finished is None for o in streams if isinstance(o, StreamOutcome) and o.connected is not None]
+        hurried = sum(unfinished) > HURRIED * len(unfinished)
+        if hurried and patience == self.patience:
+            self.patience = min(MOST_PATIENCE, 2 * self.patience)
 
     def sizing(self, faster: float = 1.0) -> Sizing:
         """What it bears; of calls that are told so much faster than the app's."""

@@ -27,7 +27,7 @@ from ringback.verdict.weights import thresholds
 Lane = Literal["text", "voice", "alone", "media", "quiet"]
 """`alone`: calls that nothing may run beside."""
 
-MOST_SERIES: Mapping[str, int] = {"voice": 4, "text": 4, "media": 6, "outer": 2}
+MOST_SERIES: Mapping[str, int] = {"voice": 4, "text": 6, "media": 6, "outer": 2}
 THIN_SERIES: Mapping[int, int] = {1: 14, 2: 8}  # of calls, by exchanges of an arm: as much evidence, in smaller rounds
 PAIR_SERIES = 10  # likewise, where they run as pairs
 MOST_QUIET_SERIES: Mapping[str, int] = {"voice": 7, "text": 5, "media": 4, "outer": 7}

@@ -306,6 +306,8 @@ class Session:
         if not any(isinstance(a, RoundActivity) and a.trial is trial for a in self._activities):
             if trial.rounds:
                 trial.weigh()
+            if trial.cell.function == "media":
+                self._link.media(trial.latest, trial.patience)
             if self._progress is not None and not trial.wants_more:
                 self._progress(repr(trial.cell), sum(not t.wants_more for t in self._trials), len(self._trials))
 
@@ -313,7 +315,8 @@ class Session:
         commands: list[Command] = []
         while True:
             running = {id(a.trial): a.lane for a in self._activities if isinstance(a, RoundActivity)}
-            for start in self._schedule.next(running, now - self._began, self._link.sizing()):
+            size = self._link.sizing().patient(self._link.patience)
+            for start in self._schedule.next(running, now - self._began, size):
                 commands += self._series(start, now)
             if not self._activities and self._schedule.path == self._settings.paths[0]:
                 commands += self._locate(now)
@@ -340,13 +343,13 @@ class Session:
 
     def _series(self, start: Start, now: float) -> list[Command]:
         trial = start.trial
-        trial.series = start.series
+        trial.begin(start.series, self._link.patience)
         commands: list[Command] = []
         assert self._grant is not None
         path = self._outside if trial.cell.function == "outer" else trial.cell.path
         size = self._link.sizing()
         beside = trial.streams / size.media_rounds  # where the link bears fewer than a single cell's
-        size = msgspec.structs.replace(size, media_gap=size.media_gap * max(1.0, beside))
+        size = msgspec.structs.replace(size, media_gap=size.media_gap * max(1.0, beside)).patient(trial.patience)
         if trial.cell.function in CALLS and self._settings.mode == "default":
             trial.most_rounds = most_calls(trial.most_rounds, size)
         replay = self._settings.replay
