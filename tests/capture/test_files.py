@@ -72,6 +72,29 @@ def test_interfaces_have_their_own_link_types_and_clocks(tmp_path: Path) -> None
     assert not notes.damaged
 
 
+@pytest.mark.parametrize(
+    ("resolution", "ticks"),
+    [(0, 1), (3, 1000), (6, 10**6), (9, 10**9), (10, 10**10), (0x80 | 10, 1024), (0x80 | 20, 2**20)],
+)
+@pytest.mark.parametrize("offset", [0, -3600, 1_000_000_000])
+@pytest.mark.parametrize("order", "<>")
+def test_clocks_of_any_resolution_and_offset(
+    resolution: int, ticks: int, offset: int, order: str, tmp_path: Path
+) -> None:
+    options = struct.pack(order + "HH3sxHHB3xHHqHH", 2, 3, b"lan", 9, 1, resolution, 14, 8, offset, 0, 0)
+    stamp = START - offset + 0.25 * (ticks > 1)
+    file = tmp_path / "odd.pcapng"
+    file.write_bytes(
+        making.section(order)
+        + making.interface(1, order, options)
+        + making.enhanced(stamp, LINES[0][1], order=order, ticks=ticks)
+    )
+    notes = Notes()
+    (frame,) = frames(file, notes)
+    assert frame.at == pytest.approx(stamp + offset, abs=1e-6)
+    assert not notes.damaged
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cut_file_gives_what_came_before_the_cut(kind: str, tmp_path: Path) -> None:
     whole = KINDS[kind](tmp_path / "capture").read_bytes()
@@ -115,7 +138,7 @@ def test_a_block_that_does_not_add_up_is_left_out_alone(tmp_path: Path) -> None:
     [
         (b"\0", "neither pcap nor pcapng"),
         (b"\0" * 100, "neither pcap nor pcapng"),
-        (b"PK\3\4 archive", "neither pcap nor pcapng"),
+        (b"PK\3\4 archive", "is packed"),
     ],
 )
 def test_what_is_no_capture_is_refused_by_name(content: bytes, why: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Frames of a capture file, one after the other: pcap and pcapng, of either byte order, whole or not.
+"""Frames of a capture file, one after the other: pcap and pcapng, of either byte order, gzipped or not, whole or not.
 
 Formats: draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng. Damage ends the reading, or skips one block, and is noted;
 what stands before it has been given already.
@@ -7,9 +7,10 @@ what stands before it has been given already.
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from ringback.capture.notes import Notes
+from ringback.capture.unpacking import GZIP, Source, Unpacked, packed_as
 from ringback.errors import BadInput
 
 LARGEST = 1 << 20  # bytes of one frame or of one block that is read: more is damage
@@ -63,17 +64,26 @@ def frames(path: Path, notes: Notes) -> Iterator[Frame]:
             magic = file.read(4)
         except OSError as error:
             raise BadInput(f"can't be read: {error.strerror or error}", str(path)) from error
+        source: Source = file
+        if magic.startswith(GZIP):
+            source = Unpacked(file, magic, notes)
+            magic = source.read(4)
         if magic in PCAP:
-            yield from _pcap(file, *PCAP[magic], notes)
+            yield from _pcap(source, *PCAP[magic], notes)
         elif magic == PCAPNG:
-            yield from _pcapng(file, notes)
-        elif any(known.startswith(magic) for known in (*PCAP, PCAPNG)):
-            notes.damage("the file ends within its header" if magic else "the file is empty")
+            yield from _pcapng(source, notes)
+        elif any(known.startswith(magic) for known in (*PCAP, PCAPNG, GZIP)):
+            if magic:
+                notes.damage("the file ends within its header")
+            elif not notes.damaged:  # else a packed one that could not be unpacked
+                notes.damage("the file is empty")
+        elif packed := packed_as(magic):
+            raise BadInput(f"is packed ({packed}): unpack it first", str(path))
         else:
             raise BadInput("is neither pcap nor pcapng", str(path))
 
 
-def _read(file: BinaryIO, size: int) -> bytes:
+def _read(file: Source, size: int) -> bytes:
     """`size` bytes, or fewer where the file ends or the disk fails."""
     try:
         return file.read(size)
@@ -81,7 +91,7 @@ def _read(file: BinaryIO, size: int) -> bytes:
         return b""
 
 
-def _pcap(file: BinaryIO, order: str, ticks: int, notes: Notes) -> Iterator[Frame]:
+def _pcap(file: Source, order: str, ticks: int, notes: Notes) -> Iterator[Frame]:
     header = _read(file, PCAP_HEADER - 4)
     if len(header) < PCAP_HEADER - 4:
         notes.damage("the file ends within its header")
@@ -103,7 +113,7 @@ def _pcap(file: BinaryIO, order: str, ticks: int, notes: Notes) -> Iterator[Fram
         yield Frame(seconds + fraction / ticks, link, data, max(size, kept))
 
 
-def _pcapng(file: BinaryIO, notes: Notes) -> Iterator[Frame]:
+def _pcapng(file: Source, notes: Notes) -> Iterator[Frame]:
     order = "<"
     interfaces: list[Interface] = []
     head = PCAPNG + _read(file, 4)
@@ -146,7 +156,7 @@ def _pcapng(file: BinaryIO, notes: Notes) -> Iterator[Frame]:
         head = _read(file, 8)
 
 
-def _skip(file: BinaryIO, size: int) -> bool:
+def _skip(file: Source, size: int) -> bool:
     """Goes past `size` bytes; False where the file ends before."""
     while size:
         part = _read(file, min(size, LARGEST))
