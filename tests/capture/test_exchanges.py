@@ -166,5 +166,5 @@ def test_datagrams_that_the_capture_cut_are_counted_and_said_to_be_cut(tmp_path:
     cut = [(at, frame[:50]) for at, frame in lines]
     told = trace(making.pcap(tmp_path / "cut.pcap", cut))
     short = sum(len(frame) > 50 for _, frame in lines)
-    assert told.notes == (f"{short} packets left out: cut by the capture; counted, but not looked into",)
+    assert told.notes == (f"{short} packets left out: not whole in the capture; counted, but not looked into",)
     assert [(one.app, one.packets) for one in told.exchanges] == [(None, len(lines))]

@@ -18,7 +18,7 @@ from ringback.capture.conversations import SILENCE, Conversation, Conversations
 from ringback.capture.datagrams import DatagramMarks
 from ringback.capture.files import frames
 from ringback.capture.notes import Notes
-from ringback.capture.packets import SYN, Segment, Socket, segment
+from ringback.capture.packets import SYN, Reader, Segment, Socket
 from ringback.catalogue import Catalogue
 from ringback.record import Direction, Route, Transport
 from ringback.wire import Malformed, dns
@@ -89,10 +89,10 @@ def trace(path: Path) -> Trace:
 
 def packets(path: Path, notes: Notes) -> Iterator[Segment]:
     """The UDP and TCP packets of a capture, in the file's order."""
+    reader = Reader(notes)
     for frame in frames(path, notes):
-        found = segment(frame, notes)
-        if found is not None:
-            yield found
+        yield from reader.read(frame)
+    yield from reader.rest()
 
 
 def search(path: Path, notes: Notes) -> Iterator[Found]:
@@ -105,7 +105,7 @@ def search(path: Path, notes: Notes) -> Iterator[Found]:
             yield finder.told(one)
         finder.see(conversation, packet)
         if packet.transport == "udp" and not packet.whole:
-            notes.left_out("cut by the capture; counted, but not looked into")
+            notes.left_out("not whole in the capture; counted, but not looked into")
     for one in conversations.rest():
         yield finder.told(one)
 

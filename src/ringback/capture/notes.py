@@ -16,9 +16,9 @@ class Notes:
         self.damaged = True
         self._damage[what] += 1
 
-    def left_out(self, why: str) -> None:
-        """One packet that was read and not used."""
-        self._left_out[why] += 1
+    def left_out(self, why: str, count: int = 1) -> None:
+        """Packets that were read and not used."""
+        self._left_out[why] += count
 
     def lines(self) -> tuple[str, ...]:
         """One sentence for each kind, damage first."""
