@@ -135,6 +135,27 @@ def test_a_hello_in_pieces_and_out_of_order_is_put_together(tmp_path: Path) -> N
     assert (one.app, one.function, one.transport) == ("whatsapp", "media", "tcp")
 
 
+def test_a_hello_whose_pieces_the_capture_mixed_up_is_put_together(tmp_path: Path) -> None:
+    hello = rendered("whatsapp", "media", "tls").turns[0].data  # type: ignore[union-attr]
+    assert len(hello) > 200
+    number, third = 2**32 - 100, len(hello) // 3  # sequence numbers go round
+    pieces = [(number + 1 + at, hello[at : at + third + 1], 0x18) for at in range(0, len(hello), third + 1)]
+    syn = (number, b"", 0x02)
+    for order in (
+        [syn, *pieces[::-1]],
+        [syn, pieces[1], pieces[0], pieces[2], pieces[0]],
+        [pieces[0], syn, syn, *pieces[1:]],
+        [syn, pieces[2], pieces[2], pieces[0], pieces[1]],
+        [(number, hello[:50], 0x02), (number + 51, hello[50:], 0x18)],  # data with the SYN
+    ):
+        lines = [
+            (START, ethernet(making.segment(NEAR, FAR, sequence & 0xFFFFFFFF, data, flags)))
+            for sequence, data, flags in order
+        ]
+        (one,) = found(tmp_path, lines)
+        assert (one.app, one.function) == ("whatsapp", "media")
+
+
 def test_turn_over_tcp_is_a_call_by_its_realm(tmp_path: Path) -> None:
     refused = stun.Message(stun.TYPES["allocate-error"], ID, (build("REALM", "telegram.org"),))
     data = stun.encode(stun.Message(stun.TYPES["binding-success"], ID)) + stun.encode(refused)

@@ -94,6 +94,16 @@ def test_a_gap_that_trimming_left_is_closed_up(tmp_path: Path) -> None:
     assert 3.5 < times[-1] < 5.0
 
 
+def test_a_file_whose_packets_are_out_of_order_gives_the_call_in_order(tmp_path: Path) -> None:
+    lines = script_lines(call())
+    (told,) = replays(making.pcap(tmp_path / "call.pcap", lines))
+    third = len(lines) // 3
+    for mixed in (lines[third:] + lines[:third], lines[::2] + lines[1::2]):
+        (replay,) = replays(making.pcap(tmp_path / "mixed.pcap", mixed))
+        mixed_lines, told_lines = (sorted((round(p.at, 4), p.data) for p in one.near) for one in (replay, told))
+        assert mixed_lines == told_lines
+
+
 def test_an_appended_capture_is_another_call(tmp_path: Path) -> None:
     lines = script_lines(call(), start=START + 1000) + script_lines(call(seconds=2.0), start=START)
     found = replays(making.pcap(tmp_path / "merged.pcap", lines))

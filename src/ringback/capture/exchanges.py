@@ -176,11 +176,13 @@ class _Finder:
 
     def _stream(self, seen: _Seen, packet: Segment, first: bool) -> None:
         opening = seen.openings[0 if first else 1]
+        sequence = packet.sequence
         if packet.flags & SYN:
             if seen.handshake_by_first is None:
                 seen.handshake_by_first = first == (not packet.flags & 0x10)
-            opening.start(packet.sequence)
-        elif opening.add(packet.sequence, packet.payload):
+            opening.start(sequence)
+            sequence = sequence + 1 & 0xFFFFFFFF  # of data that comes with it (RFC 7413)
+        if opening.add(sequence, packet.payload):
             told = streams.read(opening.data, self._catalogue, self.realms)
             if told is not None:
                 opening.close()

@@ -132,7 +132,6 @@ def _load(path: Path) -> Replay | None:
 def _packets(wanted: set[int], path: Path) -> dict[int, list[tuple[Segment, bool]]]:
     """By conversation, the packets that are kept, and whether its first sender sent them; times without long gaps."""
     kept: dict[int, list[tuple[Segment, bool]]] = {}
-    clocks: dict[int, _Clock] = {}
     sizes: dict[int, int] = {}
     conversations: Conversations[None] = Conversations()
     for packet in packets(path, Notes()):
@@ -140,28 +139,24 @@ def _packets(wanted: set[int], path: Path) -> dict[int, list[tuple[Segment, bool
         number = conversation.number
         if number not in wanted or not packet.payload or not packet.whole:
             continue
-        at = clocks.setdefault(number, _Clock()).of(packet.at)
         sizes[number] = sizes.get(number, 0) + len(packet.payload)
         lines = kept.setdefault(number, [])
-        if at <= KEPT_SECONDS and sizes[number] <= KEPT_BYTES and len(lines) < KEPT_PACKETS:
-            lines.append((packet._replace(at=at), conversation.by_first(packet)))
-    return kept
+        if sizes[number] <= KEPT_BYTES and len(lines) < KEPT_PACKETS:
+            lines.append((packet, conversation.by_first(packet)))
+    return {number: _without_gaps(lines) for number, lines in kept.items()}
 
 
-class _Clock:
-    """Seconds since an exchange began, with long gaps closed up."""
-
-    def __init__(self) -> None:
-        self._start: float | None = None
-        self._last = 0.0
-
-    def of(self, at: float) -> float:
-        if self._start is None:
-            self._start = self._last = at
-        if at - self._last > GAP:
-            self._start += at - self._last - CLOSED
-        self._last = max(self._last, at)
-        return max(0.0, at - self._start)
+def _without_gaps(lines: list[tuple[Segment, bool]]) -> list[tuple[Segment, bool]]:
+    """The packets in order of time, which a file need not have, as seconds since the first one."""
+    closed: list[tuple[Segment, bool]] = []
+    now, last = 0.0, min((packet.at for packet, _ in lines), default=0.0)
+    for packet, by_first in sorted(lines, key=lambda line: line[0].at):
+        pause = packet.at - last
+        now, last = now + (CLOSED if pause > GAP else pause), packet.at
+        if now > KEPT_SECONDS:
+            break
+        closed.append((packet._replace(at=now), by_first))
+    return closed
 
 
 def _replay(found: Found, kept: list[tuple[Segment, bool]]) -> Replay:

@@ -8,6 +8,7 @@ from ringback.catalogue import Catalogue, functions_with_host
 from ringback.wire import Malformed, mtproto, noise, stun, tls
 
 KEPT = 4096  # bytes of each direction's beginning
+AHEAD = 4  # segments that are kept until the one before them comes
 HTTP = (b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ")
 
 
@@ -24,33 +25,53 @@ NOBODY = Named()
 class Opening:
     """One direction's first bytes, put together in order; `read` is asked again until it knows."""
 
-    __slots__ = ("_next", "data", "done")
+    __slots__ = ("_ahead", "_begin", "_next", "data", "done")
 
     def __init__(self) -> None:
         self.data = b""
         self.done = False
-        self._next: int | None = None
+        self._begin: int | None = None
+        self._next = 0
+        self._ahead: dict[int, bytes] = {}
 
     def start(self, sequence: int) -> None:
         """A SYN was seen: the first byte has the number after its own."""
-        self._next = (sequence + 1) & 0xFFFFFFFF
-        self.data = b""
+        begin = (sequence + 1) & 0xFFFFFFFF
+        if begin != self._begin:  # else its data stood before it in the file, or it was sent twice
+            self._begin = self._next = begin
+            self.data = b""
+            self._ahead.clear()
 
     def add(self, sequence: int, payload: bytes) -> bool:
-        """Whether it grew. What comes out of order is left for its retransmission."""
+        """Whether it grew. What comes too early is kept, a little of it."""
         if self.done or not payload:
             return False
-        expected = sequence if self._next is None else self._next
-        known = (expected - sequence) & 0xFFFFFFFF
+        if self._begin is None:
+            self._begin = self._next = sequence
+        if 0 < (sequence - self._next) & 0xFFFFFFFF < KEPT:
+            if len(self._ahead) < AHEAD:
+                self._ahead[sequence] = payload[:KEPT]
+            return False
+        grew = self._append(sequence, payload)
+        fits: int | None = 0 if grew else None
+        while fits is not None:
+            fits = next((number for number, early in self._ahead.items() if self._append(number, early)), None)
+            if fits is not None:
+                del self._ahead[fits]
+        return grew
+
+    def _append(self, sequence: int, payload: bytes) -> bool:
+        known = (self._next - sequence) & 0xFFFFFFFF
         if known >= len(payload):
             return False
         fresh = payload[known:]
         self.data += fresh[: KEPT - len(self.data)]
-        self._next = (expected + len(fresh)) & 0xFFFFFFFF
+        self._next = (self._next + len(fresh)) & 0xFFFFFFFF
         return True
 
     def close(self) -> None:
         self.done, self.data = True, b""
+        self._ahead.clear()
 
 
 def read(data: bytes, catalogue: Catalogue, realms: Mapping[str, str]) -> Named | None:
