@@ -1,10 +1,11 @@
 """Whose exchange it was is told from its own bytes, and only from them; what can't be told is null."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ringback.capture import Exchange, trace
+from ringback.capture import Exchange, Trace, trace
 from ringback.flow import Script, render
 from ringback.wire import dns, rtp, stun
 from ringback.wire.stun_attributes import build
@@ -182,10 +183,33 @@ def test_an_exchange_starts_with_its_earliest_packet_wherever_that_stands_in_the
     assert (swapped.start, swapped.seconds) == (told.start, told.seconds)
 
 
+def cut(lines: list[tuple[float, bytes]], size: int, folder: Path) -> Trace:
+    """What a capture tells that kept `size` bytes of each frame."""
+    return trace(making.pcap(folder / "cut.pcap", [(at, frame[:size]) for at, frame in lines]))
+
+
 def test_datagrams_that_the_capture_cut_are_counted_and_said_to_be_cut(tmp_path: Path) -> None:
     lines = script_lines(rendered("whatsapp", "voice", "relay-call"))
-    cut = [(at, frame[:50]) for at, frame in lines]
-    told = trace(making.pcap(tmp_path / "cut.pcap", cut))
+    told = cut(lines, 50, tmp_path)
     short = sum(len(frame) > 50 for _, frame in lines)
-    assert told.notes == (f"{short} packets left out: not whole in the capture; counted, but not looked into",)
+    assert told.notes == (f"{short} packets are not whole in the capture: read as far as they go",)
     assert [(one.app, one.packets) for one in told.exchanges] == [(None, len(lines))]
+
+
+@pytest.mark.parametrize(("app", "size"), [("whatsapp", 68), ("telegram", 96), ("signal", 128)])
+def test_a_call_is_known_by_the_heads_of_its_datagrams(app: str, size: int, tmp_path: Path) -> None:
+    lines = script_lines(rendered(app, "voice", "relay-call"))
+    (whole,) = found(tmp_path, lines)
+    (one,) = cut(lines, size, tmp_path).exchanges
+    assert (one.app, one.function, one.route) == (app, "voice", "relay")
+    assert (one.packets, one.bytes) == (whole.packets, whole.bytes)
+    (control,) = cut(script_lines(rendered(app, "voice", "relay-call", "control")), size, tmp_path).exchanges
+    assert control.app is None
+
+
+def test_a_binding_that_only_looks_bare_because_it_was_cut_names_nobody(tmp_path: Path) -> None:
+    sealed = stun.with_integrity(stun.Message(stun.TYPES["binding"], ID), b"key")
+    longer = stun.encode(replace(sealed, attributes=(*sealed.attributes, build("USERNAME", "a:b"))))
+    for size in (42 + 44, 42 + 50):
+        (one,) = cut(talk([(float(at), True, longer) for at in range(4)]), size, tmp_path).exchanges
+        assert (one.app, one.packets) == (None, 4)

@@ -15,6 +15,7 @@ ALLOCATES = frozenset((stun.TYPES["allocate"], stun.TYPES["allocate-success"], s
 BINDINGS = frozenset((stun.TYPES["binding"], stun.TYPES["binding-success"]))
 CARRIERS = frozenset((stun.TYPES["send-indication"], stun.TYPES["data-indication"]))
 DATA, REALM, CONTROLLED, CONTROLLING = 0x0013, 0x0014, 0x8029, 0x802A
+COOKIE = stun.MAGIC_COOKIE.to_bytes(4, "big")
 BARE_BINDING = 44  # bytes of a Binding with MESSAGE-INTEGRITY and nothing else
 LOOKED_AT = 600  # datagrams of a flow that are read
 FEW = 2
@@ -36,13 +37,17 @@ class DatagramMarks:
         self.controlling: bool | None = None
         """Which side says that it made the offer (ICE-CONTROLLING, RFC 8445 section 6.1.1)."""
 
-    def see(self, first: bool, data: bytes) -> None:
-        """One datagram's payload. first: whether the flow's first sender sent it."""
+    def see(self, first: bool, data: bytes, whole: bool = True) -> None:
+        """One datagram's payload, or what there is of it. first: whether the flow's first sender sent it."""
         if self.looked >= LOOKED_AT or not data:
             return
         self.looked += 1
+        length = len(data)
+        if not whole and data[4:8] == COOKIE and length >= stun.HEADER_LENGTH:
+            length = stun.message_length(data) or length
+            data = beginning(data)
         if stun.looks_like(data):
-            self._stun(first, data)
+            self._stun(first, data, length)
         elif 0x40 <= data[0] <= 0x4F and not isinstance(channel := stun.decode_channel(data), Malformed):
             self.marks["channel"] += 1
             if stun.looks_like(channel.data):
@@ -54,7 +59,8 @@ class DatagramMarks:
         elif rtp.looks_like(data):
             self._media(first, data)
 
-    def _stun(self, first: bool, data: bytes) -> None:
+    def _stun(self, first: bool, data: bytes, length: int) -> None:
+        """length: bytes of the message as it was sent."""
         code = data[0] << 8 | data[1]
         self.marks["stun"] += 1
         if code in ALLOCATES:
@@ -71,9 +77,9 @@ class DatagramMarks:
                 self.marks[app] += 1
             elif kind == DATA and code in CARRIERS and stun.looks_like(value):
                 self._ice(first, value)
-        if code in BINDINGS and len(data) == BARE_BINDING and data[20:24] == b"\0\x08\0\x14":
+        if code in BINDINGS and len(data) == length == BARE_BINDING and data[20:24] == b"\0\x08\0\x14":
             self.marks["bare-binding"] += 1
-        elif code not in BINDINGS or len(data) > stun.HEADER_LENGTH:
+        elif code not in BINDINGS or length > stun.HEADER_LENGTH:
             self.marks["other-stun"] += code in BINDINGS
         self._ice(first, data)
 
@@ -152,3 +158,14 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     if isinstance(message, stun.Message):
         for item in message.attributes:
             yield item.type, item.value
+
+
+def beginning(data: bytes) -> bytes:
+    """A message of the attributes that are whole in what a capture has kept of one."""
+    at = stun.HEADER_LENGTH
+    while at + 4 <= len(data):
+        stop = at + 4 + (int.from_bytes(data[at + 2 : at + 4], "big") + 3 & ~3)
+        if stop > len(data):
+            break
+        at = stop
+    return data[:2] + (at - stun.HEADER_LENGTH).to_bytes(2, "big") + data[4:at]

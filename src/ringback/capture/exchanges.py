@@ -105,7 +105,7 @@ def search(path: Path, notes: Notes) -> Iterator[Found]:
             yield finder.told(one)
         finder.see(conversation, packet)
         if packet.transport == "udp" and not packet.whole:
-            notes.left_out("not whole in the capture; counted, but not looked into")
+            notes.cut()
     for one in conversations.rest():
         yield finder.told(one)
 
@@ -150,16 +150,15 @@ class _Finder:
         first = conversation.by_first(packet)
         if packet.transport == "tcp":
             self._stream(seen, packet, first)
-        elif packet.whole:
-            if DNS_PORT in (packet.source[1], packet.target[1]):
-                self._lookup(seen, packet)
-            else:
-                self._datagram(conversation, packet, first)
+        elif DNS_PORT in (packet.source[1], packet.target[1]):
+            self._lookup(seen, packet)
+        else:
+            self._datagram(conversation, packet, first)
 
     def _datagram(self, conversation: Conversation[_Seen], packet: Segment, first: bool) -> None:
         marks = conversation.what.datagrams
         before = marks.app
-        marks.see(first, packet.payload)
+        marks.see(first, packet.payload, packet.whole)
         app = marks.app if before is None else before
         if app is not None:
             near = conversation.sockets[0 if self._first_is_near(conversation) else 1]
@@ -169,7 +168,7 @@ class _Finder:
                 self._callers.popitem(last=False)
 
     def _lookup(self, seen: _Seen, packet: Segment) -> None:
-        if seen.named.app is None:
+        if seen.named.app is None and packet.whole:
             message = dns.decode(packet.payload)
             if not isinstance(message, Malformed) and message.questions:
                 seen.named = streams.of_host(message.questions[0].name, self._catalogue)

@@ -10,6 +10,7 @@ class Notes:
         self.damaged = False
         self._damage: Counter[str] = Counter()
         self._left_out: Counter[str] = Counter()
+        self._cut = 0
 
     def damage(self, what: str) -> None:
         """A part of the file that can't be read."""
@@ -20,8 +21,13 @@ class Notes:
         """Packets that were read and not used."""
         self._left_out[why] += count
 
+    def cut(self) -> None:
+        """One datagram of which a part is missing."""
+        self._cut += 1
+
     def lines(self) -> tuple[str, ...]:
         """One sentence for each kind, damage first."""
         told = [what if count == 1 else f"{what} ({count} times)" for what, count in self._damage.items()]
         told += [f"{count} packets left out: {why}" for why, count in sorted(self._left_out.items())]
+        told += [f"{self._cut} packets are not whole in the capture: read as far as they go"] if self._cut else []
         return tuple(told)
