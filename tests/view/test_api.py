@@ -76,3 +76,33 @@ def test_what_nobody_can_mean_is_refused_in_one_form(client: TestClient, address
     assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM)
     assert answer.json()["status"] == status
     assert client.post(f"/api/v1/{address}").status_code in (404, 405)
+
+
+@pytest.mark.parametrize(
+    ("address", "named", "allowed"),
+    [
+        ("overview?form=2025-08-01", "form", ["app", "function", "path", "since", "until"]),
+        ("regions?app=telegram&Since=2025-08-01", "Since", ["app", "function", "path", "since", "until"]),
+        ("timeline?since=2025-08-01", "since", ["app", "function", "path", "asn"]),
+        ("events?asn=64496", "asn", ["app", "function"]),
+        ("contrasts?path=vpn", "path", ["app", "function", "since", "until"]),
+        ("networks/64496?asn=64497", "asn", ["since", "until"]),
+        ("outages?since=2025-08-01", "since", []),
+        ("claims?id=C01", "id", []),
+        ("measurements/nobody?report=x", "report", []),
+        (f"overview?{'x' * 5000}=1", "x" * 40, ["app", "function", "path", "since", "until"]),
+        ("overview?%3Cscript%3E=", "<script>", ["app", "function", "path", "since", "until"]),
+    ],
+)
+def test_a_parameter_that_is_not_there_is_named_beside_those_that_are(
+    client: TestClient, address: str, named: str, allowed: list[str]
+) -> None:
+    answer = client.get(f"/api/v1/{address}")
+    assert (answer.status_code, answer.headers["content-type"]) == (400, PROBLEM)
+    told = answer.json()["detail"]
+    assert told.startswith(f"`{named}`: is no parameter of /api/v1/")
+    assert told.partition("; ")[2].split("`")[1::2] == allowed
+
+
+def test_pages_take_links_with_what_others_hung_on_them(client: TestClient) -> None:
+    assert client.get("/en/?utm_source=post&since=2025-08-06").status_code == 200

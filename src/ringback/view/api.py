@@ -4,11 +4,13 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get
+from litestar.connection import ASGIConnection
 from litestar.exceptions import NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, PathParameter, QueryParameter
 
+from ringback.errors import BadInput
 from ringback.peer.http import PROBLEM
 from ringback.record import Report
 from ringback.view.address import START, TOKEN, parsed
@@ -56,8 +58,21 @@ def _told(description: str) -> ResponseSpec:
     return ResponseSpec(Problem, media_type=PROBLEM, description=description, generate_examples=False)
 
 
-REFUSED = {400: _told("A parameter can't be understood.")}
+REFUSED = {400: _told("A parameter can't be understood, or there is none of that name.")}
 NOBODY = {404: _told("Nobody measured or published that.")}
+
+
+LONGEST_TOLD = 40  # letters of a stranger's parameter that an answer repeats
+
+
+def known(asked: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Raises BadInput for a query parameter that this place doesn't have: left out silently, a misspelt one would
+    answer another question than was asked."""
+    allowed = [name for name in handler.parsed_fn_signature.parameters if name not in asked.path_params]
+    strange = [name for name in asked.query_params if name not in allowed]
+    if strange:
+        here = f"those here are {', '.join(f'`{name}`' for name in allowed)}" if allowed else "there are none here"
+        raise BadInput(f"is no parameter of {asked.url.path}; {here}", f"`{strange[0][:LONGEST_TOLD]}`")
 
 
 class OneNetwork(msgspec.Struct, frozen=True):
@@ -69,8 +84,8 @@ class OneNetwork(msgspec.Struct, frozen=True):
 
 def handlers(pages: Pages) -> list[BaseRouteHandler]:
     figures = pages.figures
-    plain: dict[str, Any] = {"sync_to_thread": True, "responses": REFUSED}
-    lost: dict[str, Any] = {"sync_to_thread": True, "responses": {**REFUSED, **NOBODY}}
+    plain: dict[str, Any] = {"sync_to_thread": True, "guards": [known], "responses": REFUSED}
+    lost: dict[str, Any] = {**plain, "responses": {**REFUSED, **NOBODY}}
 
     @get("/api/v1/overview", operation_id="overview", **plain)
     def overview(
