@@ -1,10 +1,23 @@
 """Where things stand in the pictures: squares of one size, marks that do not cover each other, days in their places."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from ringback.view.drawing import APART, GAP, TILE, Axis, Mark, chart, gathered, shade, stacked, stretches, tile_map
+from ringback.view.drawing import (
+    APART,
+    GAP,
+    MOST_DOTS,
+    TILE,
+    Axis,
+    Mark,
+    chart,
+    gathered,
+    shade,
+    stacked,
+    stretches,
+    tile_map,
+)
 from ringback.view.figures import DayShare, RegionShare, Share
 
 WEEK = Axis(date(2025, 8, 10), date(2025, 8, 16))
@@ -49,6 +62,20 @@ def test_a_day_has_its_middle_and_a_time_its_place_within_the_day() -> None:
     assert WEEK.x(datetime(2025, 8, 13, tzinfo=UTC)) == WEEK.edges()[3]
     assert (WEEK.edges()[0], WEEK.edges()[-1]) == (0, 100)
     assert Axis(date(2025, 1, 1), date(2025, 12, 31)).edges() == []
+
+
+def test_of_many_days_only_those_have_a_dot_that_no_line_goes_through() -> None:
+    def of(n: int, *gaps: int) -> list[DayShare]:
+        first, share = date(2025, 1, 1), Share(0.4, (0.3, 0.5), 9)
+        return [DayShare(first + timedelta(days=day), share) for day in range(n) if day not in gaps]
+
+    def dots(days: list[DayShare]) -> int:
+        axis = Axis(days[0].day, days[-1].day)
+        return len(chart(axis, days, str, lambda share: "").dots)
+
+    assert dots(of(MOST_DOTS)) == MOST_DOTS
+    assert dots(of(365)) == 0
+    assert dots(of(365, 100, 102)) == 1
 
 
 def test_days_that_lasted_are_drawn_whole_and_cut_at_the_edge() -> None:

@@ -21,7 +21,8 @@ from ringback.view.figures import Figures, K
 from ringback.view.regions import regions
 
 HOSTILE = "\"'><script>alert(1)</script>{{7*7}}{% raw %}\u202e\x00"
-PLACES = ("", "of/telegram/voice/direct/", "of/max/text/vpn/", "claims/", "method/", "network/64496/")
+WHOLE = ("networks/", "days/", "events/", "outages/", "of/telegram/voice/direct/events/", "of/max/text/vpn/days/")
+PLACES = ("", "of/telegram/voice/direct/", "of/max/text/vpn/", "claims/", "method/", *WHOLE, "network/64496/")
 
 
 def escape(text: str) -> str:

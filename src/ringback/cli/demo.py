@@ -50,7 +50,8 @@ def demo(
     Parameters
     ----------
     once
-        Only measure, then end: no server. Of a country of several weeks the store is kept, and its folder named.
+        Only measure, then end: no server. Of a country of several weeks it says what was found; the store is kept, and
+        its folder named.
     country
         Another country's file (regions, networks, weeks), or a scenario's. Default: the countries that come along.
     data
@@ -169,19 +170,20 @@ def _cost(group: Sequence[Measurement], phrases: Phrases) -> str:
 
 def _observatory(country: str, data: Path | None, language: Language, once: bool) -> None:
     """Serves an observatory on the loopback address, sends it a country's reports, and says where its pages are."""
-    from ringback.cli import country_run
+    from ringback.cli import country_run, findings
     from ringback.cli.serve import free_port, serving
     from ringback.lab.nation import load as load_nation
 
     phrases, nation = load(language), load_nation(country)
     folder = country_run.folder_of(data, nation)
     failed: list[Exception] = []
+    landed = threading.Event()
 
     def fill(url: str) -> None:
         try:
             country_run.send(nation, url, phrases)
             if once:
-                print(phrases.say("demo.kept", folder=shlex.quote(str(folder))))
+                landed.set()
             else:
                 print(phrases.say("page.demo.pages", url=url))
                 print(phrases.say("demo.peer", url=url))
@@ -197,6 +199,12 @@ def _observatory(country: str, data: Path | None, language: Language, once: bool
     asyncio.run(serving(folder, "127.0.0.1", free_port("127.0.0.1"), ready))
     if failed:
         raise failed[0]
+    if landed.is_set():
+        for line in findings.told(folder, language):
+            print(line)
+        named = shlex.quote(str(folder))
+        for key in ("findings.more", "demo.kept"):
+            print(phrases.say(key, folder=named))
 
 
 async def _partner(folder: Path, language: Language) -> None:

@@ -12,6 +12,15 @@ from ringback.errors import BadInput
 APPS = ("whatsapp", "telegram", "signal", "max")
 FUNCTIONS = ("text", "media", "voice")
 PATHS = ("direct", "vpn")
+ASKED = {
+    "regions": ("app", "function", "path", "since", "until"),
+    "networks": ("app", "function", "path", "since", "until"),
+    "contrasts": ("app", "function", "since", "until"),
+    "matrix": ("since", "until"),
+    "timeline": ("app", "function", "path"),
+    "events": ("app", "function"),
+}
+"""What each of the API's quantities that pages link to can be asked for, by its parameters."""
 TOKEN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 
 
@@ -27,12 +36,21 @@ class View(msgspec.Struct, frozen=True):
     @property
     def place(self) -> str:
         """Its address below a language's root."""
+        return self.below()
+
+    def below(self, part: str = "") -> str:
+        """The address of a part of it that has a page of its own, such as `networks/`."""
         if (self.app, self.function, self.path) == (START.app, START.function, START.path):
             bare = ""
         else:
             bare = f"of/{quote(self.app)}/{quote(self.function)}/{quote(self.path)}/"
         days = {key: day.isoformat() for key in ("since", "until") if (day := getattr(self, key)) is not None}
-        return bare + (f"?{urlencode(days)}" if days else "")
+        return bare + part + (f"?{urlencode(days)}" if days else "")
+
+    def asked_of(self, what: str) -> str:
+        """The same choice as parameters of one of the API's quantities, those alone that it has."""
+        given = {name: getattr(self, name) for name in ASKED[what]}
+        return urlencode({name: value for name, value in given.items() if value is not None})
 
     def but(self, **changes: Any) -> "View":
         return msgspec.structs.replace(self, **changes)

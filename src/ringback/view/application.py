@@ -99,14 +99,37 @@ def _of(pages: Pages, language: Language, found: Callable[[str | None], Response
         view = parsed(app, function, request.path_params["path"], since, until)
         return found(pages.overview(language, view))
 
+    @get(f"/{language}/{{part:str}}/", name=f"whole-{language}", **hidden)
+    def whole(
+        part: FromPath[str], since: FromQuery[str | None] = None, until: FromQuery[str | None] = None
+    ) -> Response[str]:
+        view = parsed(START.app, START.function, START.path, since, until)
+        return found(pages.whole(language, part, view))
+
+    @get(
+        f"/{language}/of/{{app:str}}/{{function:str}}/{{path:str}}/{{part:str}}/", name=f"whole-of-{language}", **hidden
+    )
+    def whole_of(
+        app: FromPath[str],
+        function: FromPath[str],
+        part: FromPath[str],
+        request: Request[Any, Any, Any],
+        since: FromQuery[str | None] = None,
+        until: FromQuery[str | None] = None,
+    ) -> Response[str]:
+        view = parsed(app, function, request.path_params["path"], since, until)
+        return found(pages.whole(language, part, view))
+
+    @get(f"/{language}/network/{{asn:str}}/{{app:str}}/{{function:str}}/", name=f"days-{language}", **hidden)
+    def days(asn: FromPath[str], app: FromPath[str], function: FromPath[str]) -> Response[str]:
+        return found(pages.network_days(language, _number(asn), parsed(app, function, START.path)))
+
     @get(f"/{language}/network/{{asn:str}}/", name=f"network-{language}", **hidden)
     def network(
         asn: FromPath[str], since: FromQuery[str | None] = None, until: FromQuery[str | None] = None
     ) -> Response[str]:
-        if not (asn.isascii() and asn.isdigit() and len(asn) <= MOST_DIGITS):
-            raise NotFoundException
         view = parsed(START.app, START.function, START.path, since, until)
-        return found(pages.network(language, int(asn), view))
+        return found(pages.network(language, _number(asn), view))
 
     @get(f"/{language}/event/{{id:str}}/", name=f"event-{language}", **hidden)
     def event(id: FromPath[str]) -> Response[str]:
@@ -124,7 +147,14 @@ def _of(pages: Pages, language: Language, found: Callable[[str | None], Response
     def method() -> Response[str]:
         return found(pages.method(language))
 
-    return [overview, chosen, network, event, measurement, claims, method]
+    return [overview, chosen, whole, whole_of, network, days, event, measurement, claims, method]
+
+
+def _number(asn: str) -> int:
+    """Raises NotFoundException for what is no AS number."""
+    if not (asn.isascii() and asn.isdigit() and len(asn) <= MOST_DIGITS):
+        raise NotFoundException
+    return int(asn)
 
 
 def router(pages: Pages) -> Router:

@@ -17,6 +17,7 @@ HALVED = 10  # columns from which a map is cut in two, which a phone puts below 
 STEPS = (0.05, 0.2, 0.4, 0.6, 0.8)  # lower ends of the classes of colour, after the first
 HEIGHT, TOP, TICKS = 260, 12, 16
 LANE = 26
+MOST_DOTS = 92  # days: of more, a dot for each would be a second line, and most of the page's bytes
 APART = 6.0  # percent of the width: marks that are nearer to each other than that stand below each other
 TOGETHER = 4.0  # percent, on a phone the width of a mark: onsets nearer to each other are one, with their number
 
@@ -225,8 +226,10 @@ def chart(
     policies: Sequence[Mark] = (),
     spans: Sequence[Span] = (),
 ) -> Chart:
-    """Shares by day with their interval, over lanes of marks. name_day, tell: how a day and a share are said."""
+    """Shares by day with their interval, over lanes of marks. name_day, tell: how a day and a share are said. Every
+    day has a dot as long as there are few; then those alone that no line goes through."""
     runs = stretches(days)
+    dotted = runs if sum(map(len, runs)) <= MOST_DOTS else [run for run in runs if len(run) == 1]
     lane = HEIGHT + TICKS + LANE // 2
     begun = [msgspec.structs.replace(one, y=lane) for one in onsets]
     lane += LANE * bool(begun)
@@ -240,7 +243,7 @@ def chart(
         lines=[" ".join(f"{across(axis, one)},{y(one.share.restricted or 0)}" for one in run) for run in runs],
         dots=[
             (axis.x(one.day), y(one.share.restricted or 0), f"{name_day(one.day)}: {tell(one.share)}")
-            for run in runs
+            for run in dotted
             for one in run
         ],
         ticks=[(axis.x(day), name_day(day)) for day in axis.marks()],

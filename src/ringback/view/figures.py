@@ -191,12 +191,12 @@ class Figures:
         return self._once(("regions", view), make)
 
     def networks(self, view: View) -> list[NetworkShare]:
-        """The most restricted first, by what is sure of it."""
+        """The most restricted first, by what is sure of it; of those alike, that with most participants."""
 
         def make() -> list[NetworkShare]:
             found = self._shares(("asn", "region"), self._selection(view))
             rows = [NetworkShare(asn, region, share) for (asn, region), share in found.items() if asn is not None]
-            return sorted(rows, key=lambda row: (not row.share.public, -(row.share.interval or (0,))[0], row.asn))
+            return sorted(rows, key=_surest)
 
         return self._once(("networks", view), make)
 
@@ -330,6 +330,13 @@ def _count(cell: CellCount, pool: Sequence[str]) -> Count:
         visits=cell.visits,
         pool=tuple(cell.keys[name] for name in pool),
     )
+
+
+def _surest(row: NetworkShare) -> tuple[bool, float, int, int]:
+    """Where a network stands among others. Whole percent: who differs by less has as much to say."""
+    share = row.share
+    low = share.interval[0] if share.interval else 0.0
+    return (not share.public, -round(low, 2), -share.participants, row.asn)
 
 
 def _public(share: Share) -> Share:

@@ -4,7 +4,7 @@ Such sessions accuse nobody and count in no share (their functions are `impaired
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Literal, get_args
 
@@ -58,6 +58,20 @@ def outages(reading: Reading, least: int) -> list[Outage]:
         whole = {(cell.keys["asn"], cell.keys["day"]): cell.n for cell in reading.cells(("asn", "day"), networks)}
     found = [_outage(run, whole) for own in struck.values() for run in _runs(own)]
     return sorted((one for one in found if one.participants >= least), key=lambda one: (one.since, one.asn))
+
+
+def overlapping(found: Sequence[Outage]) -> list[list[Outage]]:
+    """Those of a state that have days in common, one after the other, as one."""
+    groups: list[list[Outage]] = []
+    last = date.min
+    for one in sorted(found, key=lambda one: (one.state, one.since, one.asn)):
+        if groups and groups[-1][0].state == one.state and one.since <= last:
+            groups[-1].append(one)
+            last = max(last, one.until)
+        else:
+            groups.append([one])
+            last = one.until
+    return groups
 
 
 def _runs(cells: _Cells) -> list[_Cells]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,12 +17,12 @@ from ringback.collect.published import Published
 from ringback.errors import BadInput
 from ringback.evidence.claims import PolicyEvent, timeline
 from ringback.store import Lake
-from ringback.view import drawing, raw
+from ringback.view import drawing, raw, telling
 from ringback.view.address import APPS, FUNCTIONS, PATHS, START, View
 from ringback.view.contrasts import RegionContrast
 from ringback.view.drawing import Axis, Mark
 from ringback.view.figures import COLUMNS, DayShare, Figures, K, Measured, RegionShare, Share
-from ringback.view.outages import Outage
+from ringback.view.outages import Outage, overlapping
 from ringback.view.saying import Saying
 from ringback.words import LANGUAGES, Language, explain
 
@@ -30,6 +31,8 @@ LONGEST_NAME = 60
 SHOWN = (("whatsapp", "voice"), ("telegram", "voice"))  # day by day, on every network's page
 MOST_APART = 8  # regions that the overview compares
 MOST_OPEN = 12  # published measurements that the overview lists
+WHOLE = {"networks": "networks", "days": "timeline", "events": "events", "outages": "outages"}
+"""Tables that have a page of their own, each with the API's name for the same."""
 START_COUNTRY = "RU"  # whose map stands where nothing was measured
 
 
@@ -116,19 +119,66 @@ class Pages:
             ],
             matrix=matrix,
             columns=COLUMNS,
-            daily=_dated(saying, daily),
+            daily=_dated(saying, telling.days(daily)),
             chart=self._chart(saying, daily, measured, policies, outages),
             contrasts=contrasts,
             regions_apart=_apart(contrasts.regions) if contrasts else [],
-            events=measured,
-            outages=outages,
+            events=telling.events(measured, first, last),
+            outages=telling.outages(outages),
             policies=policies,
-            networks=figures.networks(view),
+            networks=telling.networks(figures.networks(view)),
             opened=self._opened(),
             apps=list(dict.fromkeys([*(cell.app for cell in matrix), view.app])) or APPS,
             functions=list(dict.fromkeys([*FUNCTIONS, *(f for app, f in others if app == view.app), view.function])),
             others=[view.but(app=app, function=function) for app, function in others],
             paths=PATHS,
+        )
+
+    def whole(self, language: Language, part: str, view: View) -> str | None:
+        """All rows of a table of which the overview shows the most telling. None for what is no such table."""
+        figures, saying = self.figures, self._sayings[language]
+        if part not in WHOLE:
+            return None
+        first, last = figures.days(view)
+        days = saying.days(first, last) if first and last else saying.say("page.none")
+        rows: list[Any] = []
+        if part == "networks":
+            rows += figures.networks(view)
+        elif part == "days":
+            rows += _rows(saying, figures.daily(view))
+        elif part == "events":
+            rows += self._events(view)
+        else:
+            rows += figures.outages()
+        return self._page(
+            "whole.html",
+            language,
+            view.below(f"{part}/"),
+            part=part,
+            rows=rows,
+            kicker=saying.title(view),
+            above=view.place,
+            head=saying.say(f"page.whole.{part}"),
+            note=saying.say(f"page.whole.{part}_note", **({"days": days} if part == "networks" else {})),
+            data=WHOLE[part] + ("" if part == "outages" else f"?{view.asked_of(WHOLE[part])}"),
+        )
+
+    def network_days(self, language: Language, asn: int, view: View) -> str | None:
+        """All days of one function of one app on one network. None where nobody measured that there."""
+        saying, daily = self._sayings[language], self.figures.daily(view, asn)
+        if not daily:
+            return None
+        return self._page(
+            "whole.html",
+            language,
+            _days_of(asn, view),
+            part="days",
+            rows=_rows(saying, daily),
+            kicker=self.name(asn),
+            above=f"network/{asn}/",
+            head=_day_by_day(saying, view),
+            note=saying.say("page.whole.days_note"),
+            data=f"timeline?{view.asked_of('timeline')}&asn={asn}",
         )
 
     def network(self, language: Language, asn: int, view: View = START) -> str | None:
@@ -142,11 +192,13 @@ class Pages:
         charts = []
         worth = [what for what in SHOWN if what in known] or known[:1] or SHOWN[:1]
         for app, function in dict.fromkeys([*worth, *((one.app, one.function) for one in events)]):
-            daily = figures.daily(view.but(app=app, function=function), asn)
-            title = saying.first(saying.say("page.network.timeline", what=saying.what(function), app=saying.app(app)))
+            own_view = View(app, function)
+            daily = figures.daily(own_view, asn)
             own = [one for one in events if (one.app, one.function) == (app, function)]
-            charts.append((title, self._chart(saying, daily, own, (), outages), _dated(saying, daily)))
-        if region is None and not any(daily for _, _, daily in charts) and all(not c.share.public for c in matrix):
+            chart = self._chart(saying, daily, own, (), outages)
+            told = _dated(saying, telling.days(daily))
+            charts.append((_day_by_day(saying, own_view), chart, told, _days_of(asn, own_view)))
+        if region is None and not any(told.all for _, _, told, _ in charts) and all(not c.share.public for c in matrix):
             return None
         return self._page(
             "network.html",
@@ -170,14 +222,16 @@ class Pages:
         event = figures.event(id)
         if event is None:
             return None
-        daily = figures.daily(View(event.app, event.function), event.asn)
+        view = View(event.app, event.function)
+        daily = figures.daily(view, event.asn)
         outages = [one for one in figures.outages() if one.asn == event.asn]
         return self._page(
             "event.html",
             language,
             f"event/{id}/",
             event=event,
-            daily=_dated(saying, daily),
+            daily=_dated(saying, telling.days(daily)),
+            all_days=_days_of(event.asn, view),
             policies=self._policies(),
             chart=self._chart(saying, daily, [event], self._policies(), outages, event.windows),
         )
@@ -264,12 +318,15 @@ class Pages:
             if one.onset is not None and axis.holds(one.onset.date()) and one.kind == "event"
         ]
         lasted = [axis.span(a, b, f"{saying.moment(a)} – {saying.moment(b)}", "window") for a, b in windows]
-        for one in outages:
-            told = f"{self.name(one.asn)}: {saying.say(f'page.state.{one.state}')}, {saying.days(one.since, one.until)}"
-            lasted.append(axis.span(one.since, one.until, told, one.state))
 
         def several(n: int, first: str) -> str:
             return saying.say("page.chart.several", n=n, first=first)
+
+        for group in overlapping(outages):
+            one, networks = group[0], len({other.asn for other in group})
+            told = f"{self.name(one.asn)}: {saying.say(f'page.state.{one.state}')}, {saying.days(one.since, one.until)}"
+            told = told if networks == 1 else several(networks, told)
+            lasted.append(axis.span(one.since, max(other.until for other in group), told, one.state))
 
         def tell(share: Share) -> str:
             return f"{saying.share(share)} ({saying.interval(share.interval)}), n = {saying.number(share.n)}"
@@ -307,8 +364,22 @@ def _apart(found: Sequence[RegionContrast]) -> list[RegionContrast]:
     return sorted(apart, key=lambda one: -abs(one.difference or 0))[:MOST_APART]
 
 
-def _dated(saying: Saying, daily: Sequence[DayShare]) -> list[tuple[str, Share]]:
+def _rows(saying: Saying, daily: Sequence[DayShare]) -> list[tuple[str, Share]]:
     return [(saying.day(one.day), one.share) for one in daily]
+
+
+def _dated(saying: Saying, shown: telling.Telling[DayShare]) -> telling.Telling[tuple[str, Share]]:
+    return telling.Telling(_rows(saying, shown.rows), shown.all)
+
+
+def _day_by_day(saying: Saying, view: View) -> str:
+    said = saying.say("page.network.timeline", what=saying.what(view.function), app=saying.app(view.app))
+    return saying.first(said)
+
+
+def _days_of(asn: int, view: View) -> str:
+    """The address of the page with all days of a function on a network, below its language's root."""
+    return f"network/{asn}/{quote(view.app, safe='')}/{quote(view.function, safe='')}/"
 
 
 def names_of(file: Path) -> dict[int, str]:
