@@ -32,6 +32,58 @@ def test_every_claim_is_untested_without_data_and_says_what_is_missing(
     assert {"id", "answer", "estimate", "interval", "n"} <= told[0].keys()
 
 
+EVIDENCE = (["events"], ["prevalence"], ["contrasts"], ["claims"])
+
+
+@pytest.mark.parametrize("command", [*EVIDENCE, ["export", "ndjson"], ["publish", "site"]], ids=" ".join)
+def test_a_folder_that_is_not_there_is_not_called_empty(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = [str(tmp_path / "site") if one == "site" else one for one in command]
+    assert main([*named, "--data", str(tmp_path / "misspelt")]) == Exit.USAGE
+    assert "misspelt: there is no such folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["prevalence", "contrasts"])
+def test_days_in_the_wrong_order_are_refused(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    days = ["--since", "2025-09-01", "--until", "2025-08-01"]
+    assert main([command, *days, "--data", str(tmp_path)]) == Exit.USAGE
+    assert "--since 2025-09-01: is after --until 2025-08-01" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "known"), [("app", "whatsapp"), ("function", "voice")])
+def test_a_name_that_nothing_has_is_told_beside_those_that_there_are(
+    option: str, known: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Lake(tmp_path / "lake").append([seen(1)])
+    for command in ("events", "contrasts"):
+        assert main([command, f"--{option}", "whatapp", "--data", str(tmp_path)]) == Exit.INSUFFICIENT
+        assert f"`whatapp`. Measured were: {known}." in " ".join(capsys.readouterr().out.split())
+    assert main(["events", f"--{option}", known, "--data", str(tmp_path)]) == Exit.INSUFFICIENT
+    assert "Measured were" not in capsys.readouterr().out
+
+
+HOSTILE = "[/red]\x1b[31mred\x1b]0;title\x07\u202e[bold]:smile:"
+
+
+@pytest.mark.parametrize("field", ["app", "function", "path", "region", "target"])
+def test_what_others_wrote_commands_no_terminal_and_breaks_no_table(
+    field: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [seen(n, status="restricted", failed=1, pseudonym=f"p{n}", **{field: HOSTILE}) for n in range(4)]
+    Lake(tmp_path / "lake").append(rows)
+    path = ["--path", HOSTILE] if field == "path" else []
+    assert main(["prevalence", "--by", f"asn,{field}", *path, "--data", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert not [one for one in told if one in "\x1b\x07\u202e"]
+    letters = "".join(told.split())
+    assert "[/red]\ufffd[31mred\ufffd]0;t" in letters, "as it was written"
+    assert "[bold]:smile:" in letters
+    for command in EVIDENCE:
+        assert main([*command, "--data", str(tmp_path)]) in (0, 3)
+
+
 @pytest.mark.realdata
 def test_kenya_from_the_file_to_the_event(realdata: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = realdata / "kenya-telegram-2023" / "2023-KE-telegram.csv.gz"

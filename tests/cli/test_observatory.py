@@ -161,6 +161,12 @@ def test_a_rebuild_names_what_was_received_and_is_lost(tmp_path: Path, capsys: p
     assert main(["store", "check", "--data", str(tmp_path)]) == 1
 
 
+def test_pages_are_not_written_over_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "site").write_text("a letter")
+    assert main(["publish", str(tmp_path / "site"), "--data", str(tmp_path)]) == 2
+    assert "site: is no folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("written", ["ru-2025-08\nabc\n", ""])
 def test_real_measurements_are_not_taken_in_among_those_of_invented_people(
     written: str, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -201,7 +201,7 @@ def _observatory(country: str, data: Path | None, language: Language, once: bool
         raise failed[0]
     if landed.is_set():
         for line in findings.told(folder, language):
-            print(line)
+            print(speech.harmless(line))
         named = shlex.quote(str(folder))
         for key in ("findings.more", "demo.kept"):
             print(phrases.say(key, folder=named))

@@ -10,12 +10,14 @@ from rich.table import Table
 
 from ringback.cli import speech
 from ringback.cli.exits import Exit
-from ringback.cli.folders import lake_folder
+from ringback.cli.folders import kept_lake
 from ringback.cli.needs import observatory
+from ringback.errors import BadInput
 from ringback.words import Language, Phrases, load
 
 if TYPE_CHECKING:
     from ringback.evidence.events import Event
+    from ringback.store import Reading
 
 BY = "asn,app,function"
 LONGEST_WORD = 16  # letters of a table's word that is never cut in two
@@ -56,7 +58,8 @@ def events(
 
     phrases = load(speech.language(lang))
     chosen = Selection(app=[app] if app else None, function=[function] if function else None)
-    found = watching.events(Reading(Lake(lake_folder(data))), chosen)
+    reading = Reading(Lake(kept_lake(data)))
+    found = watching.events(reading, chosen)
     with speech.Records(json, None) as records:
         for event in found:
             records.write(_event(event))
@@ -72,6 +75,8 @@ def events(
         for e in found
     ]
     _print(("asn", "cell", "kind", "onset", "end", "windows"), rows, json, phrases)
+    if not found:
+        _unmeasured(reading, {"app": app, "function": function}, json, phrases)
     return Exit.VERDICT if found else Exit.INSUFFICIENT
 
 
@@ -159,9 +164,10 @@ def prevalence(
         from ringback.store import Lake, Reading, Selection
 
     phrases = load(speech.language(lang))
+    _in_order(since, until)
     keys = [name.strip() for name in by.split(",") if name.strip()]
     chosen = Selection(path=None if "path" in keys else (path,), since=since, until=until)
-    reading = Reading(Lake(lake_folder(data)))
+    reading = Reading(Lake(kept_lake(data)))
     counted = observed.counts(reading.cells(keys, chosen, clustered=True))
     cells, speeds = estimated(counted), reading.throttled(keys, chosen)
     rows = []
@@ -190,6 +196,21 @@ def prevalence(
     names = ("cell", "restricted", "interval", "of_tests", "interval", "n")
     _print((*names, "throttled_kbps", "interval") if speeds else names, rows, json, phrases)
     return Exit.VERDICT if any(cell.restricted is not None for cell in cells) else Exit.INSUFFICIENT
+
+
+def _unmeasured(reading: "Reading", asked: dict[str, str | None], json: bool, phrases: Phrases) -> None:
+    """Says of a name that nothing in the store has which ones there are: it may be misspelt."""
+    for key, value in asked.items():
+        known = sorted({str(cell.keys[key]) for cell in reading.cells((key,))} if value is not None else ())
+        if known and value not in known:
+            line = phrases.say(f"evidence.no_{key}", name=value, known=", ".join(known))
+            speech.console(json).print(speech.harmless(line))
+
+
+def _in_order(since: date | None, until: date | None) -> None:
+    """Raises BadInput for days between which no day is."""
+    if since and until and since > until:
+        raise BadInput(f"is after --until {until}", f"--since {since}")
 
 
 def _numbers(
@@ -238,8 +259,10 @@ def contrasts(
         from ringback.view.contrasts import contrasts as folded
 
     phrases = load(speech.language(lang))
+    _in_order(since, until)
     days = Selection(since=since, until=until)
-    found = folded(Reading(Lake(lake_folder(data))), days, app, function)
+    reading = Reading(Lake(kept_lake(data)))
+    found = folded(reading, days, app, function)
     with speech.Records(json, None) as records:
         records.write(found)
 
@@ -256,6 +279,8 @@ def contrasts(
     told = (
         found.regions or found.bypass.worked is not None or any(gap.difference is not None for gap in found.preference)
     )
+    if not told:
+        _unmeasured(reading, {"app": app, "function": function}, json, phrases)
     return Exit.VERDICT if told else Exit.INSUFFICIENT
 
 
@@ -280,7 +305,7 @@ def claims(*, data: Path | None = None, json: bool = False, lang: Language | Non
 
     language = speech.language(lang)
     phrases = load(language)
-    told = ledger(Reading(Lake(lake_folder(data))))
+    told = ledger(Reading(Lake(kept_lake(data))))
     rows = []
     with speech.Records(json, None) as records:
         for one in told:
@@ -308,5 +333,5 @@ def _print(names: Sequence[str], rows: Sequence[tuple[str, ...]], json: bool, ph
         words = (len(word) for told in (heading, *column) for word in told.split())
         table.add_column(heading, overflow="fold", min_width=max((n for n in words if n <= LONGEST_WORD), default=1))
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(speech.harmless, row))
     console.print(table)

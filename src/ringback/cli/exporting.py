@@ -6,7 +6,7 @@ from typing import Literal
 
 from ringback.cli import speech
 from ringback.cli.exits import Exit
-from ringback.cli.folders import lake_folder
+from ringback.cli.folders import kept_lake
 from ringback.cli.needs import observatory
 from ringback.errors import BadInput
 from ringback.words import Language, load
@@ -34,7 +34,7 @@ def export(form: Format, /, *, out: Path | None = None, data: Path | None = None
     phrases = load(speech.language(lang))
     if out is None and form == "parquet" and sys.stdout.isatty():
         raise BadInput("parquet is not for a terminal: give a file with --out", "export")
-    reading = Reading(Lake(lake_folder(data)))
+    reading = Reading(Lake(kept_lake(data)))
     if out is None:
         written = FORMATS[form](reading, sys.stdout.buffer, Selection())
         sys.stdout.buffer.flush()

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ringback.errors import Unavailable
+from ringback.errors import BadInput, Unavailable
 
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 MARK = "emulated"
@@ -53,6 +53,13 @@ def write_private(file: Path, content: bytes) -> None:
 def lake_folder(data: Path | None) -> Path:
     """The observatory's lake in a data folder; None: the user's."""
     return (data if data is not None else data_folder()) / "lake"
+
+
+def kept_lake(data: Path | None) -> Path:
+    """The same, to read from. Raises BadInput for a named folder that isn't there: a misspelt one would look empty."""
+    if data is not None and not data.is_dir():
+        raise BadInput("there is no such folder", f"--data {data}")
+    return lake_folder(data)
 
 
 def invented(folder: Path) -> str | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ringback.cli import speech
 from ringback.cli.exits import Exit
-from ringback.cli.folders import data_folder, lake_folder
+from ringback.cli.folders import data_folder, kept_lake
 from ringback.cli.needs import observatory
 from ringback.words import Language, load
 
@@ -27,6 +27,6 @@ def publish(folder: Path, /, *, data: Path | None = None, lang: Language | None 
         from ringback.view import Pages
         from ringback.view import publish as write
 
-    written = write(Pages.of(data if data is not None else data_folder(), lake_folder(data)), folder)
+    written = write(Pages.of(data if data is not None else data_folder(), kept_lake(data)), folder)
     print(load(speech.language(lang)).say("page.demo.written", n=written, folder=folder))
     return Exit.VERDICT

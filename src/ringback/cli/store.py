@@ -7,10 +7,9 @@ from cyclopts import App
 
 from ringback.cli import speech
 from ringback.cli.exits import Exit
-from ringback.cli.folders import lake_folder
+from ringback.cli.folders import kept_lake
 from ringback.cli.needs import observatory
 from ringback.cli.switches import SWITCHES
-from ringback.errors import BadInput
 from ringback.words import Language, load
 
 store = App(
@@ -37,7 +36,7 @@ def check(*, data: Path | None = None, json: bool = False, lang: Language | None
 
     phrases = load(speech.language(lang))
     out = sys.stderr if json else sys.stdout
-    lake = Lake(_lake(data))
+    lake = Lake(kept_lake(data))
     problems = problems_of(lake)
     with speech.Records(json, None) as records:
         for one in problems:
@@ -66,7 +65,7 @@ def compact(*, data: Path | None = None, lang: Language | None = None) -> Exit:
         from ringback.store import Lake
 
     phrases = load(speech.language(lang))
-    print(phrases.say("store.compacted", n=phrases.number(Lake(_lake(data)).compact())))
+    print(phrases.say("store.compacted", n=phrases.number(Lake(kept_lake(data)).compact())))
     return Exit.VERDICT
 
 
@@ -89,16 +88,9 @@ def rebuild(*, data: Path | None = None, lang: Language | None = None) -> Exit:
         from ringback.store import rebuild as make_again
 
     phrases = load(speech.language(lang))
-    lake = Lake(_lake(data))
+    lake = Lake(kept_lake(data))
     print(phrases.say("store.rebuilt", n=phrases.number(make_again(lake))))
     lost = lake.manifest().lost
     for path, part in sorted(lost.items()):
         print(phrases.say("store.lost", path=path, n=phrases.number(part.rows), day=part.day), file=sys.stderr)
     return Exit.FAULT if lost else Exit.VERDICT
-
-
-def _lake(data: Path | None) -> Path:
-    """Raises BadInput for a named folder that isn't there: a misspelt one would look sound."""
-    if data is not None and not data.is_dir():
-        raise BadInput("there is no such folder", f"--data {data}")
-    return lake_folder(data)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from litestar.testing import TestClient
 
-from ringback.errors import Unavailable
+from ringback.errors import BadInput, Unavailable
 from ringback.view.application import application
 from ringback.view.pages import Pages
 from ringback.words import LANGUAGES
@@ -25,7 +25,10 @@ INDEX = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Ringback<
 
 
 def publish(pages: Pages, folder: Path) -> int:
-    """Writes the site; how many files. Forms that choose days need a server and are left out. Raises Unavailable."""
+    """Writes the site; how many files. Forms that choose days need a server and are left out. Raises BadInput
+    for what is no folder, Unavailable where it can't be written."""
+    if folder.exists() and not folder.is_dir():
+        raise BadInput("is no folder", str(folder))
     waiting = deque([f"/{language}/" for language in LANGUAGES])
     seen = set(waiting)
     written = 0

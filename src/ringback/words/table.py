@@ -120,7 +120,9 @@ def tries_table(tries: Sequence[Try], language: Language = "en") -> RenderableTy
 
 def plain(renderable: RenderableType, width: int = 80) -> str:
     """Without colour, for files and pages; no line ends in a blank."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    console = Console(
+        file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False, markup=False
+    )
     console.print(renderable)
     written = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in written.splitlines()) + "\n"
