@@ -75,6 +75,19 @@ async def test_a_report_is_taken_once_however_it_is_packed_or_sent(tmp_path: Pat
     assert len(kept) == 1
 
 
+async def test_a_folder_has_one_collector_at_a_time(tmp_path: Path) -> None:
+    """Two would delete each other's files while they are written to."""
+    lake = Kept()
+    async with collector(tmp_path, lake.add) as first:
+        with pytest.raises(Unavailable, match=r"another collector takes reports into .*spool"):
+            async with collector(tmp_path, lake.add):
+                pass
+        assert (await first.post("/v1/reports", content=encoded(report(1)), headers=JSON)).status_code == 201
+    async with collector(tmp_path, lake.add) as second:
+        assert (await second.post("/v1/reports", content=encoded(report(1)), headers=JSON)).status_code == 200
+    assert len({one.measurement for one in lake}) == len(lake) > 0
+
+
 @pytest.mark.parametrize("form", ["array", "lines"])
 async def test_a_batch_says_what_became_of_each(form: str, tmp_path: Path) -> None:
     kept = Kept()

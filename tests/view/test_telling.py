@@ -11,7 +11,7 @@ from litestar.testing import TestClient
 from ringback.collect.published import Published
 from ringback.record import Observation, identified
 from ringback.store import Lake
-from ringback.view import Pages, application, publish, telling
+from ringback.view import Pages, application, telling
 from ringback.view.figures import DayShare, Figures, K, Measured, NetworkShare, Share
 from ringback.view.outages import Outage, OutageState, overlapping
 from ringback.view.telling import MOST_DAYS, MOST_EVENTS, MOST_NETWORKS, MOST_OUTAGES, SPARE
@@ -121,16 +121,6 @@ def test_a_networks_days_have_a_page_of_their_own(client: TestClient) -> None:
     assert client.get("/en/network/64512/telegram/voice/").status_code == 404
     assert client.get("/en/network/x/whatsapp/voice/").status_code == 404
     assert client.get("/en/regions/").status_code == 404
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_published_site_has_the_whole_tables(year: Path, tmp_path: Path) -> None:
-    publish(Pages(Figures(Lake(year / "lake")), Published(year / "open")), tmp_path)
-    for language in ("en", "ru"):
-        assert rows((tmp_path / language / "networks" / "index.html").read_text("utf-8")) == NETWORKS
-        assert rows((tmp_path / language / "days" / "index.html").read_text("utf-8")) == DAYS
-        assert rows(section((tmp_path / language / "index.html").read_text("utf-8"), "networks")) == MOST_NETWORKS
 
 
 def measured(n: int, kind: str = "event", e_value: float = 1e6, day: int = 1) -> Measured:

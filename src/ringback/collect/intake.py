@@ -12,7 +12,7 @@ import msgspec
 from ringback.collect.attestation import NOBODY, Keys
 from ringback.collect.published import Published
 from ringback.collect.scrub import observed
-from ringback.collect.spool import DAMAGED, Entry, Sink, Spool
+from ringback.collect.spool import DAMAGED, Entry, Sink, Spool, owned
 from ringback.errors import BadInput, RingbackError, Unavailable
 from ringback.record import Observation, Report
 
@@ -136,7 +136,14 @@ def _odd(error: Exception) -> Exception | None:
 @asynccontextmanager
 async def intake(folder: Path, into: Sink, every: float = DRAIN_S) -> AsyncIterator[Intake]:
     """An intake while the context lasts, with its spool in `folder`. What an earlier one left there goes on first.
-    Raises Unavailable where the folder can't be had."""
+    Raises Unavailable where the folder can't be had, or is another collector's."""
+    with owned(folder / SPOOL):
+        async with _running(folder, into, every) as found:
+            yield found
+
+
+@asynccontextmanager
+async def _running(folder: Path, into: Sink, every: float) -> AsyncIterator[Intake]:
     found = Intake(Spool(folder / SPOOL), into)
     try:
         async with asyncio.TaskGroup() as group:

@@ -10,11 +10,13 @@ damaged: reading goes on at the next whole frame, and the bytes between are kept
 """
 
 import errno
+import fcntl
 import logging
 import os
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from threading import Lock
@@ -31,6 +33,7 @@ KEY = 16  # bytes
 FILE_BYTES = 32 << 20  # from which a file is sealed
 MOST_BYTES = 2 << 30  # on the disk and not in the lake, from which nothing more is taken
 DAMAGED = "damaged"  # folder of what is kept aside
+LOCK = ".lock"  # held by the process whose spool it is
 DAYS = 64  # whose accepted keys are held in memory
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -99,8 +102,34 @@ def _frame_at(content: bytes, at: int) -> Entry | None:
     return Entry(key, date.fromordinal(ordinal), content[start + _NAME.size : end])
 
 
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """While the context lasts no other process has this spool: two would hand over each other's files and delete them
+    while they are written to. The lock ends with its process, however that ends. Raises Unavailable where another has
+    it, or the folder can't be had."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Unavailable(
+                f"another collector takes reports into {folder}", "stop it, or give another --data"
+            ) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def _unusable(folder: Path, error: OSError) -> Unavailable:
+    return Unavailable(f"{folder} can't be used as a spool: {error.strerror}", "give another --data")
+
+
 class Spool:
-    """One process owns a spool; its methods may be called from several threads, `drain` from one at a time.
+    """One process owns a spool, see `owned`. Methods may be called from several threads, `drain` from one at a time.
 
     waiting: bytes that are not in the lake yet. Raises Unavailable where the folder can't be had.
     """
@@ -125,7 +154,7 @@ class Spool:
                 self._sealed.append(file)
                 self.waiting += len(content)
         except OSError as error:
-            raise Unavailable(f"{folder} can't be used as a spool: {error.strerror}", "give another --data") from error
+            raise _unusable(folder, error) from error
         self._number = max((int(file.stem) for file in self._sealed if file.stem.isdigit()), default=0)
 
     def add(self, entries: Sequence[Entry]) -> list[bool]:

@@ -1,6 +1,7 @@
 """Pages and data as static files: the application's own answers, found by following its own links.
 
-Every link is relative, so that the folder may be served from any place of any host, or handed on as it is.
+Every link is relative and names a file, so that the folder may be served from any place of any host, or handed on as it
+is: opened from a disk, a folder's address would show its list of files.
 """
 
 import re
@@ -20,7 +21,7 @@ LINK = re.compile(r'(?:href|action)="([^"#]+)"')
 HOST = "http://testserver.local"
 INDEX = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Ringback</title>
 <meta name="viewport" content="width=device-width">
-<p><a href="en/">English</a> · <a href="ru/">Русский</a></p></html>
+<p><a href="en/index.html">English</a> · <a href="ru/index.html">Русский</a></p></html>
 """
 
 
@@ -72,9 +73,11 @@ def place_of(address: str) -> str:
 
 
 def _static(address: str, match: re.Match[str]) -> str:
-    """The same link as it stands in a folder: data have other names there."""
+    """The same link as it stands in a folder: pages are files there, and data have other names."""
     link = match[1].replace("&amp;", "&")
     path = urlsplit(urljoin(HOST + address, link)).path
+    if path.endswith("/"):
+        return match[0].replace(match[1], link.partition("?")[0] + "index.html")
     if not path.startswith("/api/"):
         return match[0]
     up = "../" * (address.count("/") - 1)
