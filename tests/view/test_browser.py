@@ -26,6 +26,9 @@ WIDTHS = {"phone": 390, "desktop": 1280}
 PLACES = {
     "overview": "",
     "telegram": "of/telegram/voice/direct/",
+    "networks": "networks/",
+    "events": "events/",
+    "days": "network/64496/whatsapp/voice/",
     "network": "network/64496/",
     "network-off": "network/64521/",
     "claims": "claims/",

@@ -236,6 +236,28 @@ def test_errors_are_problems_for_programs_and_pages_for_people(client: TestClien
         assert "Такой страницы нет" in answer.text
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "no/",
+        "no",
+        "event/x/",
+        "network/1/",
+        "network/1/whatsapp/voice/",
+        "?since=x",
+        "of/a/b/c/?since=x",
+        "of/a%2Fb/b/c/",
+    ],
+)
+def test_what_is_refused_has_its_style_and_its_language(empty: Pages, address: str) -> None:
+    with TestClient(application(empty)) as client:
+        page = client.get(f"/ru/{address}")
+        assert page.status_code in (400, 404)
+        assert '<html lang="ru">' in page.text
+        (style,) = re.findall(r'href="([^"]*style.css)"', page.text)
+        assert urljoin(f"http://testserver.local/ru/{address}", style) == "http://testserver.local/static/style.css"
+
+
 def test_openapi_describes_every_quantity(client: TestClient) -> None:
     described = client.get("/api/v1/openapi.json").json()["paths"]
     wanted = ("overview", "regions", "networks", "matrix", "timeline", "events", "outages", "contrasts", "claims")

@@ -48,6 +48,13 @@ def _language(path: str) -> Language:
     return next((each for each in LANGUAGES if path.startswith(f"/{each}/")), "en")
 
 
+def _asked(request: Request[Any, Any, Any]) -> str:
+    """The path as the browser has it, from which it follows links: what was routed has lost its last slash, and has a
+    slash where the address has `%2F`."""
+    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    return raw.decode("latin-1").partition("?")[0]
+
+
 def handlers(pages: Pages) -> list[BaseRouteHandler]:
     """Pages and API."""
 
@@ -162,10 +169,11 @@ def router(pages: Pages) -> Router:
 
     def told(request: Request[Any, Any, Any], status: HTTPStatus, detail: str, key: str, **said: str) -> Response[Any]:
         """A page for a reader, a problem for a program."""
-        if request.url.path.startswith("/api/"):
+        path = _asked(request)
+        if path.startswith("/api/"):
             return problem(status, detail)
-        language = _language(request.url.path)
-        page = pages.problem(language, request.url.path, pages.saying(language).say(key, **said))
+        language = _language(path)
+        page = pages.problem(language, path, pages.saying(language).say(key, **said))
         return Response(page, status_code=status.value, media_type=MediaType.HTML)
 
     def refused(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -209,7 +217,7 @@ def application(pages: Pages) -> Litestar:
     """The observatory by itself."""
 
     def nowhere(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-        path, status = request.url.path, HTTPStatus(error.status_code)
+        path, status = _asked(request), HTTPStatus(error.status_code)
         if path.startswith("/api/"):
             return problem(status, error.detail)
         language = _language(path)
