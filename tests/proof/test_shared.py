@@ -21,12 +21,13 @@ hops = 3
 hop = 2
 match = {{ app = "{app}", function = "{function}" }}
 trigger = "payload"
+direction = "{direction}"
 action = {{ {action} }}
 """
 
 
-def told(app: str, function: str, action: str, seed: int) -> list[Verdict]:
-    scenario = parse(RULE.format(app=app, function=function, action=action), "shared.toml")
+def told(app: str, function: str, action: str, seed: int, direction: str = "both") -> list[Verdict]:
+    scenario = parse(RULE.format(app=app, function=function, action=action, direction=direction), "shared.toml")
     return [row.verdict for row in run_sim(scenario, seed) if isinstance(row, Measurement)]
 
 
@@ -53,6 +54,19 @@ def test_losses_are_no_shared_limit(action: str) -> None:
     for seed in (1, 2, 3):
         (verdict,) = told("whatsapp", "media", action, seed)
         assert verdict.mechanism == "loss"
+
+
+@pytest.mark.parametrize(("share", "direction"), [(0.5, "both"), (0.6, "in"), (0.7, "in"), (0.7, "out")])
+def test_heavy_losses_of_media_are_neither_a_limit_nor_a_block(share: float, direction: str) -> None:
+    for app in ("whatsapp", "max"):
+        (verdict,) = told(app, "media", f'kind = "loss", share = {share}', 1, direction)
+        assert verdict.mechanism == "loss"
+
+
+def test_a_long_delay_of_what_is_sent_is_no_queue() -> None:
+    (verdict,) = told("whatsapp", "media", 'kind = "delay", ms = 1200', 1, "out")
+    assert verdict.mechanism == "delay"
+    assert verdict.delay_ms == pytest.approx(1200, rel=0.05)
 
 
 def test_a_policer_on_each_connection_keeps_its_rate() -> None:

@@ -72,7 +72,7 @@ def fit(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome]) -> Fin
     if slowed:
         least = min(found.rate_kbps or 0.0 for found in slowed)
         return joined([found for found in slowed if (found.rate_kbps or 0.0) < OTHER * least])
-    late = [found for way in ways if (found := _delay(way)) is not None]
+    late = [found for way in ways if (found := _delay(way, text)) is not None]
     losses = [found for way in ways if text and (found := _loss(way)) is not None]
     return joined(late or losses) if late or losses else None
 
@@ -125,15 +125,15 @@ def _again(one: _Way, of: Sequence[Turn]) -> float:
     return float(np.mean([one.late(t) > one.by.trip + AGAIN_S for t in of])) if of else 0.0
 
 
-def _delay(one: _Way) -> Finding | None:
+def _delay(one: _Way, text: bool) -> Finding | None:
     each = [np.array([one.late(t) for t in own]) for own in one.struck if own]
     if len(each) < FEWEST:
         return None
     low, middle, high = np.percentile(np.concatenate(each), [10, 50, 80])
     if not (middle > MIN_SHIFT and low > 0.5 * middle and high - low < 0.6 * middle):
         return None
-    follows = [_rest(t) for own in one.struck for t in own if _at_once(t)]
-    usually = [_rest(t) for own in one.spared for t in own if _at_once(t)]
+    follows = [_heels(t, text) for own in one.struck for t in own if _at_once(t)]
+    usually = [_heels(t, text) for own in one.spared for t in own if _at_once(t)]
     if follows and float(np.median(follows)) - (float(np.median(usually)) if usually else 0.0) > 0.25 * middle:
         return None
     shifts = np.array([float(np.median(own)) for own in each])
@@ -151,6 +151,12 @@ def _at_once(turn: Turn) -> bool:
 
 def _rest(turn: Turn) -> float:
     return turn.arrivals[-1][0] - turn.first
+
+
+def _heels(turn: Turn, text: bool) -> float:
+    """Seconds from a turn's first arrival to its last; of a transfer that did not end to the next one, for a sender
+    that takes the delay for a loss goes on slowly."""
+    return _rest(turn) if text or turn.followed else turn.arrivals[1][0] - turn.first
 
 
 def _steps(turn: Turn) -> list[int]:
