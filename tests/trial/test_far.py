@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringback.errors import BadInput
-from ringback.flow.script import DatagramScript
-from ringback.record import ExchangeSpec, IcmpError
+from ringback.flow.script import DatagramScript, StreamScript
+from ringback.record import Arm, ExchangeSpec, IcmpError
 from ringback.trial import control
 from ringback.trial.far import FarEnd
+from ringback.trial.granted import ROUND_LIFE
 from ringback.trial.rendering import render
-from ringback.trial.seam import Received, Refused, Send, Sent
+from ringback.trial.seam import Accepted, Delivered, Received, Refused, Send, Sent
 from tests.trial.ends import CATALOGUE, NEAR, STRANGER, call_spec, far_end, open_round, open_session
 
 APPS = sorted(CATALOGUE.apps)
@@ -149,6 +150,28 @@ def test_a_round_beyond_the_limits_is_refused_by_name(what: str, why: dict[str, 
     spec = msgspec.structs.replace(call_spec(), **why)
     with pytest.raises(BadInput):
         open_round(far, grant, [spec])
+
+
+def test_a_round_is_kept_as_long_as_streams_of_it_begin() -> None:
+    """On a link of 500 kbit/s a round of media takes longer than a peer keeps one to which nobody comes."""
+    far, arm = far_end(), Arm("original", "app")
+    grant = open_session(far)
+    spec = ExchangeSpec(1, "telegram", "media", None, None, "tls", arm, "tcp", 443, 12.0, size=1000, upload=1000)
+    script = render(spec, grant.seed, (), CATALOGUE)
+    assert isinstance(script, StreamScript)
+    for number in (1, 2):
+        specs = [msgspec.structs.replace(spec, number=number)]
+        far.answer("round", control.encode(control.RoundRequest(grant.session, number, specs)), NEAR, 0.0)
+    begins = ROUND_LIFE - 20
+    far.handle(Accepted("stream", begins, 443, NEAR), begins)
+    far.handle(Delivered("stream", script.turns[0].data, begins), begins)
+    ends = begins + ROUND_LIFE - 20
+    far.wake(ends)
+    ask = control.OutcomeRequest(grant.session, 1, final=True)
+    said = control.decode(far.answer("outcome", control.encode(ask), NEAR, ends), control.FarRound, "test")
+    assert [one.number for one in said.exchanges] == [1]
+    with pytest.raises(BadInput, match="no round 2"):
+        far.answer("outcome", control.encode(control.OutcomeRequest(grant.session, 2, final=True)), NEAR, ends)
 
 
 def test_sessions_and_rounds_are_bounded() -> None:

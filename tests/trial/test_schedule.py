@@ -100,6 +100,21 @@ def test_on_a_thin_link_calls_run_alone_and_more_often(kbps: float, width: str) 
     assert [(start.lane, start.width) for start in quick] == [("text", "usual"), ("voice", "usual")]
 
 
+def test_a_budget_knows_that_rounds_beside_each_other_take_longer_on_a_thin_link() -> None:
+    media, thin = Cell("telegram", "media"), sizing(500, 4_000, 35)
+    assert (thin.media_rounds, on_trial(media)[0].streams) == (1, 2)
+    for budget, starts in ((1.5 * thin.media_seconds, 0), (2 * thin.media_seconds, 1)):
+        assert len(scheduled(on_trial(media), budget_s=budget).next({}, 0.0, thin)) == starts
+
+
+@pytest.mark.parametrize(("mode", "budget"), [("default", 100.0), ("quiet", 100.0)])
+def test_a_budget_knows_that_patience_takes_longer(mode: str, budget: float) -> None:
+    size = sizing(4_000, 4_000, 35, 0.5)
+    for patience, starts in ((1.0, 1), (4.0, 0)):
+        schedule = scheduled(on_trial(MEDIA), mode=mode, budget_s=budget)
+        assert len(schedule.next({}, 0.0, size, patience)) == starts
+
+
 def test_a_cell_costs_the_time_in_which_any_of_its_rounds_ran() -> None:
     [text] = on_trial(TEXT)
     assert text.seconds == 0

@@ -327,7 +327,7 @@ class FarEnd:
             self._leave(event.flow)
             return (Close(event.flow, reset=True),)
         stream = found[1]
-        found[0].session.prove(self._stream_sources[event.flow])
+        found[0].joined(self._stream_sources[event.flow], event.at)
         stream.begin(event.flow, event.at)
         self._stream_flows[event.flow] = stream
         return stream.deliver(received, event.at)

@@ -14,7 +14,7 @@ from ringback.trial.tries import TryRun
 
 SESSION_LIFE = 3600.0  # seconds
 IDLE_LIFE = 600.0  # seconds after the last request; the slowest mode asks every half minute
-ROUND_LIFE = 240.0  # seconds after which a round that was never closed is forgotten
+ROUND_LIFE = 240.0  # seconds after its opening, and after its last stream's, in which a round is closed or forgotten
 MAX_SESSIONS = 200
 MAX_OPEN_ROUNDS = 16  # per session
 MAX_EXCHANGES = 64  # per round
@@ -74,7 +74,7 @@ class Granted:
         self.held = sum(map(len, replays))
 
     def heard(self, now: float) -> None:
-        """A request came: it is alive."""
+        """A request came, or a stream: it is alive."""
         self.until = min(self.ends, now + IDLE_LIFE)
 
     def keep(self, report: FarRound) -> None:
@@ -117,6 +117,12 @@ class OpenRound:
         self.datagrams: dict[int, FarDatagram] = {}
         self.streams: dict[int, FarStream] = {}
         self.specs: Sequence[ExchangeSpec] | None = None
+
+    def joined(self, source: str, now: float) -> None:
+        """A stream of it began: a thin link bears so few side by side that a round takes longer than is kept."""
+        self.session.prove(source)
+        self.session.heard(now)
+        self.until = now + ROUND_LIFE
 
     def add(self, spec: ExchangeSpec, script: Script) -> int:
         """How many bytes it holds. Raises BadInput where the session would hold too much."""

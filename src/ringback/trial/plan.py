@@ -112,6 +112,10 @@ class Sizing(msgspec.Struct, frozen=True):
         """Of a round of media, at most."""
         return 4 * PER_ARM * self.media_gap + self.media_life
 
+    def beside(self, streams: int) -> "Sizing":
+        """For a cell of so many rounds of streams: further apart where the link bears fewer side by side."""
+        return msgspec.structs.replace(self, media_gap=self.media_gap * max(1.0, streams / self.media_rounds))
+
     def patient(self, patience: float) -> "Sizing":
         """With so many times as long for media, as far as the far end keeps a round and an exchange."""
         more = max(1.0, min(patience, PATIENT_LIFE / self.media_life, PATIENT_SECONDS / self.media_seconds))

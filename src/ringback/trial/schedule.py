@@ -20,7 +20,7 @@ from ringback.record import Cell
 from ringback.trial import pairs
 from ringback.trial.cells import CellTrial
 from ringback.trial.crowding import Heard, codec_of
-from ringback.trial.plan import Length, Mode, Sizing, Width, cells_of, form_plans
+from ringback.trial.plan import LONGEST_MEDIA_LIFE, Length, Mode, Sizing, Width, cells_of, form_plans
 from ringback.trial.terms import Settings
 from ringback.verdict.weights import thresholds
 
@@ -32,7 +32,7 @@ THIN_SERIES: Mapping[int, int] = {1: 14, 2: 8}  # of calls, by exchanges of an a
 PAIR_SERIES = 10  # likewise, where they run as pairs
 MOST_QUIET_SERIES: Mapping[str, int] = {"voice": 7, "text": 5, "media": 4, "outer": 7}
 SERIES_SECONDS: Mapping[str, float] = {"voice": 12.0, "outer": 12.0, "text": 40.0}
-QUIET_SECONDS: Mapping[str, float] = {"text": 75.0, "media": 75.0}  # of a round, at most
+QUIET_SECONDS: Mapping[str, float] = {"text": 75.0, "media": 75.0}  # of a round, at most; of impatient media
 QUIET_CALL_SECONDS: Mapping[Length, float] = {"full": 48.0, "sample": 22.0}
 ALONE_LONGER = 2.0  # than these, at most, where the two of a pair run one after the other
 CALLS = ("voice", "outer")
@@ -79,12 +79,14 @@ class Schedule:
         """Whether what takes so long, started so long after the session's start, ends within the budget."""
         return self._budget_s is None or elapsed + seconds <= self._budget_s
 
-    def next(self, running: Mapping[int, str], elapsed: float, size: Sizing = USUAL) -> list[Start]:
+    def next(
+        self, running: Mapping[int, str], elapsed: float, size: Sizing = USUAL, patience: float = 1.0
+    ) -> list[Start]:
         """The rounds to start beside those that run on this path. running: lane by `id` of the trial. size: what the
-        link bears; one cell's media in any case."""
-        wanted = [t for t in self._trials if t.cell.path == self.path and self._wanted(t, elapsed, size)]
+        link bears; one cell's media in any case. patience: see `probe.Link`."""
+        wanted = [t for t in self._trials if t.cell.path == self.path and self._wanted(t, elapsed, size, patience)]
         if self._mode == "quiet":
-            return [] if running else self._next_quiet(wanted, elapsed)
+            return [] if running else self._next_quiet(wanted, elapsed, size.patient(patience))
         lanes = set(running.values())
         if "alone" in lanes:
             return []
@@ -95,7 +97,7 @@ class Schedule:
             starts += [s for s in self._call_or_media(wanted, size) if not (beside and s.lane == "alone")]
         return starts
 
-    def _next_quiet(self, wanted: Sequence[CellTrial], elapsed: float) -> list[Start]:
+    def _next_quiet(self, wanted: Sequence[CellTrial], elapsed: float, size: Sizing) -> list[Start]:
         self._rest = [start for start in self._rest if not start.trial.settled]
         if not self._rest and wanted:
             trial = wanted[0]
@@ -105,6 +107,8 @@ class Schedule:
             return []
         first = self._rest[0]
         seconds = QUIET_SECONDS.get(first.trial.cell.function) or QUIET_CALL_SECONDS[first.length]
+        if first.trial.cell.function == "media":
+            seconds *= max(1.0, size.media_life / LONGEST_MEDIA_LIFE)
         return [self._rest.pop(0)] if self.affords(seconds, elapsed) else []
 
     def _call_or_media(self, wanted: Sequence[CellTrial], size: Sizing) -> list[Start]:
@@ -144,19 +148,21 @@ class Schedule:
         plans = trial.open_plans if lane in ("text", "media") else trial.plans
         return Start(trial, lane, length, plans, trial.series + 1)
 
-    def _wanted(self, trial: CellTrial, elapsed: float, size: Sizing) -> bool:
+    def _wanted(self, trial: CellTrial, elapsed: float, size: Sizing, patience: float) -> bool:
         if not trial.wants_more:
             return False
         if not self._everywhere and trial.cell.path != self._paths[0] and self._clear(trial.cell):
             return False
-        return self._mode == "quiet" or self.affords(self._seconds(trial, size), elapsed)
+        return self._mode == "quiet" or self.affords(self._seconds(trial, size, patience), elapsed)
 
-    def _seconds(self, trial: CellTrial, size: Sizing) -> float:
+    def _seconds(self, trial: CellTrial, size: Sizing, patience: float) -> float:
         """Of the trial's next series, at most."""
         width = self._width(trial, size) if trial.cell.function in CALLS else "usual"
         if width != "usual":
             return QUIET_CALL_SECONDS[self._small_length(trial, width)] * (ALONE_LONGER if width == "alone" else 1)
-        return SERIES_SECONDS.get(trial.cell.function, size.media_seconds)
+        if trial.cell.function == "media":
+            return size.beside(trial.streams).patient(patience).media_seconds
+        return SERIES_SECONDS[trial.cell.function]
 
     def _clear(self, cell: Cell) -> bool:
         """Whether the same cell is shown to work on the first path."""

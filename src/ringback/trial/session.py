@@ -315,8 +315,8 @@ class Session:
         commands: list[Command] = []
         while True:
             running = {id(a.trial): a.lane for a in self._activities if isinstance(a, RoundActivity)}
-            size = self._link.sizing().patient(self._link.patience)
-            for start in self._schedule.next(running, now - self._began, size):
+            size, patience = self._link.sizing(), self._link.patience
+            for start in self._schedule.next(running, now - self._began, size, patience):
                 commands += self._series(start, now)
             if not self._activities and self._schedule.path == self._settings.paths[0]:
                 commands += self._locate(now)
@@ -347,9 +347,7 @@ class Session:
         commands: list[Command] = []
         assert self._grant is not None
         path = self._outside if trial.cell.function == "outer" else trial.cell.path
-        size = self._link.sizing()
-        beside = trial.streams / size.media_rounds  # where the link bears fewer than a single cell's
-        size = msgspec.structs.replace(size, media_gap=size.media_gap * max(1.0, beside)).patient(trial.patience)
+        size = self._link.sizing().beside(trial.streams).patient(trial.patience)
         if trial.cell.function in CALLS and self._settings.mode == "default":
             trial.most_rounds = most_calls(trial.most_rounds, size)
         replay = self._settings.replay
