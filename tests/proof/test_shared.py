@@ -63,12 +63,6 @@ def test_heavy_losses_of_media_are_neither_a_limit_nor_a_block(share: float, dir
         assert verdict.mechanism == "loss"
 
 
-def test_a_long_delay_of_what_is_sent_is_no_queue() -> None:
-    (verdict,) = told("whatsapp", "media", 'kind = "delay", ms = 1200', 1, "out")
-    assert verdict.mechanism == "delay"
-    assert verdict.delay_ms == pytest.approx(1200, rel=0.05)
-
-
 def test_a_policer_on_each_connection_keeps_its_rate() -> None:
     (verdict,) = told("whatsapp", "media", 'kind = "police", kbps = 250, burst_kbytes = 16', 3)
     assert verdict.mechanism == "police"

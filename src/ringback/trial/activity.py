@@ -10,10 +10,10 @@ from ringback.flow.script import Script
 from ringback.record import ExchangeSpec, Round
 from ringback.trial import control, limited
 from ringback.trial.cells import CellTrial, reveal, stone_dead
-from ringback.trial.datagrams import GRACE
 from ringback.trial.plan import Planned
 from ringback.trial.running import Blind, Running
 from ringback.trial.seam import Answer, Ask, Command, Event
+from ringback.verdict.arrivals import GRACE
 
 ATTEMPTS = 3  # at any request to the peer
 REPORT_BYTES = 12_000  # a round's report, roughly, for the cost that is shown

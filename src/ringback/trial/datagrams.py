@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from ringback.flow.script import DatagramScript
 from ringback.record import DatagramOutcome, IcmpError, Lane
 from ringback.trial.seam import Close, Command, Flow, Open, Received, Refused, Send, Sent
+from ringback.verdict.arrivals import GRACE
 
-GRACE = 0.6  # seconds after a call's last packet in which stragglers still count
 STRETCH = 1.0  # seconds of sends handed over at a time
 FAR_STRETCH = 0.2  # the same of the far half, which has many to look after and must not do all at once
 LIMITED_STRETCH = 0.05  # the same towards an address not yet proven: each send is weighed against what came in

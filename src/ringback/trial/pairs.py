@@ -12,7 +12,6 @@ from ringback.flow import FormPlan
 from ringback.record import Arm, Cell
 from ringback.trial.cells import ENOUGH_WORKING, PATCHY, SUSPECT, CellTrial
 from ringback.trial.control import Grant
-from ringback.trial.datagrams import GRACE
 from ringback.trial.plan import (
     CALLS,
     Chance,
@@ -24,6 +23,7 @@ from ringback.trial.plan import (
     media_sizes,
     specs_of,
 )
+from ringback.verdict.arrivals import GRACE
 
 FLOWS_OF_A_PAIR = 2
 SPREAD = 0.1  # seconds within which a pair's two exchanges start

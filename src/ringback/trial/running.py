@@ -11,7 +11,7 @@ from ringback.errors import BadInput
 from ringback.flow.script import DatagramScript, Script
 from ringback.record import DatagramOutcome, Outcome, StreamOutcome
 from ringback.trial.control import FarExchange, unpack
-from ringback.trial.datagrams import GRACE, STRETCH, NearDatagram
+from ringback.trial.datagrams import STRETCH, NearDatagram
 from ringback.trial.seam import (
     Close,
     Command,
@@ -26,6 +26,7 @@ from ringback.trial.seam import (
     Write,
 )
 from ringback.trial.streams import MOST_ARRIVALS, NearStream
+from ringback.verdict.arrivals import GRACE
 
 
 class Blind(msgspec.Struct, frozen=True):

@@ -20,8 +20,9 @@ Factor = Literal["payload", "port"]
 
 UDP_HEADERS = 28  # IPv4 and UDP; bytes
 UDP_HEADER = 8
-IN_FLIGHT = 0.5  # s, at most; what was sent just before the reading may not have had the time to arrive
+IN_FLIGHT, MOST_IN_FLIGHT = 0.5, 2.0  # s that what is sent just before the reading needs, where nothing came; at most
 MARGIN = 0.05  # s over the delay that nearly all packets keep
+GRACE = 0.6  # s after a call's last packet in which stragglers still count
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,8 @@ def _from_start(x: ExchangeRecord) -> StreamOutcome:
 
 
 def read_end(each: Round, offset: float) -> float | None:
-    """Seconds of script up to which a stopped round's packets had the time to arrive; None for one that was not."""
-    if each.read_to is None:
-        return None
+    """Seconds of script up to which a round's packets had the time to arrive before it was stopped, or before its ends
+    ceased to listen; None where all had."""
     delays = [
         got - sent - shift
         for x in each.exchanges
@@ -141,8 +141,11 @@ def read_end(each: Round, offset: float) -> float | None:
         for lane, shift in ((x.outcome.outward, offset), (x.outcome.inward, -offset))
         for sent, got in pairs(lane)
     ]
-    usual = float(np.percentile(delays, 99)) if delays else IN_FLIGHT
-    return each.read_to - min(IN_FLIGHT, max(0.0, usual) + MARGIN)
+    usual = max(0.0, float(np.percentile(delays, 99))) + MARGIN if delays else IN_FLIGHT
+    usual = min(MOST_IN_FLIGHT, usual)
+    if each.read_to is not None:
+        return each.read_to - usual
+    return None if usual <= GRACE else min(x.spec.seconds for x in each.exchanges) + GRACE - usual
 
 
 def clock_offset(outcomes: Sequence[DatagramOutcome]) -> float:
@@ -169,8 +172,19 @@ def as_call(outcome: DatagramOutcome, offset: float, number: int, end: float | N
     """An exchange on the near clock, with the packets scheduled before `end` (see `read_end`; None: all)."""
     known = outcome.partner == "reported"
     outward = _way(outcome.outward, 0.0, -offset, end) if known else None
+    if known and end is not None:
+        end -= max(0.0, _behind(outcome, offset) - MARGIN)
     inward = _way(outcome.inward, -offset, 0.0, end) if known else _guessed(outcome, end)
     return Call(outward, inward, len(outcome.icmp) + len(outcome.far_icmp), len(outcome.answers), number)
+
+
+def _behind(outcome: DatagramOutcome, offset: float) -> float:
+    """Seconds by which the far end, which begins when it hears the near one, is behind the script."""
+    begun = []
+    for lane, shift in ((outcome.inward, -offset), (outcome.outward, 0.0)):
+        went = [sent + shift - at for at, sent in zip(lane.scheduled, lane.sent, strict=True) if sent is not None]
+        begun.append(min(went, default=0.0))
+    return begun[0] - begun[1]
 
 
 def _way(lane: Lane, sender: float, receiver: float, end: float | None) -> Way:

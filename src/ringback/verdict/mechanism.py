@@ -20,6 +20,7 @@ from ringback.verdict.finding import Finding, Side, joined
 MAJORITY = 0.5
 MIN_LOSS = 0.02  # extra loss below this is no finding
 MIN_DELAY = 0.010  # s
+CLOCKS_S = 0.002  # s by which medians of few flows, and two clocks, may be off together
 HARMFUL_DELAY, HARMLESS_LOSS = 0.1, 0.1  # s; what `harms.DECLARED` has of either
 UNSURE = 0.3  # of what packets are taken to be held up by the ones ahead: they do not follow evenly
 QUEUE_DELAY = 0.015  # s of delay beyond the controls' that make a limit a queue
@@ -187,7 +188,7 @@ def _extra_delay(struck: list[Way], spared: list[Way]) -> tuple[float, tuple[flo
     if not len(one) or not len(two):
         return 0.0, (0.0, 0.0)
     shift = float(np.median(one) - np.median(two))
-    half = _half_width(one, two)
+    half = _half_width(one, two) + CLOCKS_S
     return shift, (shift - half, shift + half)
 
 
