@@ -184,6 +184,20 @@ def test_a_link_too_bad_for_calls_is_impaired_without_a_trigger() -> None:
     assert verdict.control_mos < 2.5
 
 
+@pytest.mark.parametrize(
+    ("form", "said", "why"),
+    [("replay", 2.0, "short-call"), ("replay", 10.5, "undecided"), ("relay-call", 2.0, "undecided")],
+)
+def test_a_captured_call_that_ends_early_is_told_from_too_little_evidence(form: str, said: float, why: str) -> None:
+    """More rounds of it would not help; of a call of our own that was heard for a while only, they would."""
+    one = voice_round(7, seconds=said, every=0.02)
+    one.form = form
+    for exchange in one.exchanges:
+        exchange.spec = msgspec.structs.replace(exchange.spec, seconds=10.5)
+    verdict = judge(VOICE, [one], HEALTHY, replace(CONTEXT, evidence=CellEvidence(1.0, {}, 1.0, {})))
+    assert (verdict.status, verdict.reason) == ("insufficient", why)
+
+
 def test_what_only_many_calls_at_once_meet_makes_no_call_unusable() -> None:
     """A thin link under twenty-four calls; whether it bears one, only one alone can tell."""
     many = call_rounds(link_loss=0.3, burst=2.0)

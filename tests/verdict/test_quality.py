@@ -124,3 +124,12 @@ def test_late_packets_are_lost_to_the_listener() -> None:
         at + 0.5 if at is not None and i % 5 == 0 else at for i, at in enumerate(steady.inward.received)
     ]
     assert quality.call_mos(steady, OPUS) < before - 0.5
+
+
+def test_a_direction_in_which_nothing_was_due_yet_is_not_held_against_a_call() -> None:
+    """A captured call of two questions, both answered after the second one."""
+    first = Lane(scheduled=[0.0, 0.25], sizes=[20, 20], sent=[0.0, 0.25], received=[17.02, 17.27])
+    back = Lane(scheduled=[0.37, 0.63], sizes=[32, 32], sent=[17.37, 17.63], received=[0.39, 0.65])
+    assert quality.call_mos(DatagramOutcome(first, back), OPUS) > 4
+    lost = Lane(scheduled=[0.0, 0.25], sizes=[20, 20], sent=[0.0, 0.25], received=[None, None])
+    assert quality.call_mos(DatagramOutcome(lost, back), OPUS) == 1.0

@@ -169,3 +169,14 @@ def test_a_name_that_is_denied_is_no_answer_to_people() -> None:
     denied = Try("here", "direct", "app", "g.whatsapp.net", "whatsapp", "text", "dns", "udp", 53, 0.0, 2, 2,
                  "dns_nxdomain_error")  # fmt: skip
     assert re.search(r"WhatsApp +messages +0 of 6 answered", plain(tries_table([denied] * 6)))
+
+
+def test_a_captured_call_that_is_too_short_asks_for_a_longer_one() -> None:
+    """More time, which is what else is asked for where nothing was decided, would not help."""
+    short = [measured("signal", "voice", "outgoing", Verdict(status="insufficient", reason="short-call"))]
+    written = " ".join(plain(table(short, NORMAL)).split())
+    assert "the captured call is too short: it takes 10 seconds and 30 packets" in written
+    assert "leave --replay out" in written
+    assert "longer, without --quick" not in written
+    assert "Measuring again won't help" in " ".join(plain(explain(short[0])).split())
+    assert "запись звонка длиннее" in " ".join(plain(table(short, NORMAL, "ru")).split())

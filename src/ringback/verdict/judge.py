@@ -246,11 +246,28 @@ def _far_enough(seen: _Seen, clear: ClearTo) -> bool:
     return clear.packets >= seen.context.min_packets and clear.seconds >= seen.context.min_seconds - SLACK_S
 
 
+def _ends_early(seen: _Seen) -> bool:
+    """Whether a captured call is over before one counts as heard, so that no further round would help."""
+    calls = [
+        lanes
+        for each in seen.rounds
+        if each.form == "replay"
+        for x in each.exchanges
+        if isinstance(x.outcome, DatagramOutcome) and x.spec.seconds >= seen.context.min_seconds
+        for lanes in [due(x.outcome, None)]
+    ]
+    packets = max((sum(len(lane.scheduled) for lane in lanes) for lanes in calls), default=0)
+    seconds = max((at for lanes in calls for lane in lanes for at in lane.scheduled), default=0.0)
+    return bool(calls) and not _far_enough(seen, ClearTo(packets, 0, seconds))
+
+
 def _insufficient(seen: _Seen) -> Verdict:
     if not seen.rounds:
         reason = "no-rounds"
     elif all(r.partner == "lost" for r in seen.rounds):
         reason = "partner-lost"
+    elif _ends_early(seen):
+        reason = "short-call"
     elif seen.evidence.e_working >= seen.context.working_threshold or impairment.unheard(
         seen.cell, seen.rounds, seen.context.quality
     ):

@@ -122,7 +122,9 @@ def lane_quality(lanes: Sequence[Lane], quality: Codec, burst: float | None = No
     """MOS of one call from its lanes (one or both directions): the worse direction's, which is the one complained of.
 
     The delay is the mean of the two lanes' median one-way delays, in which the unknown offset between the two clocks
-    cancels; with one lane alone it counts as 0. `burst`: the burst ratio to use; default: each lane's own."""
+    cancels; with one lane alone it counts as 0. `burst`: the burst ratio to use; default: each lane's own. A lane in
+    which nothing was due says nothing: a short captured call may hear its answers after all that it says."""
+    lanes = [lane for lane in lanes if lane.scheduled]
     medians = [_median_delay_ms(lane) for lane in lanes]
     known = [delay for delay in medians if delay is not None]
     network = max(0.0, sum(known) / 2) if len(lanes) == 2 and len(known) == 2 else 0.0

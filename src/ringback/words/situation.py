@@ -28,6 +28,8 @@ def case(measurement: Measurement, network: NetworkRecord | None = None) -> str:
                 return "insufficient-offline"
             if verdict.reason == "quick":
                 return "insufficient-quick"
+            if verdict.reason == "short-call":
+                return "insufficient-short-call"
             return "insufficient-partner" if verdict.reason in PARTNER_REASONS else "insufficient"
 
 
@@ -57,8 +59,8 @@ def situation(measurements: Sequence[Measurement], network: NetworkRecord | None
     reasons = {m.verdict.reason for m in measurements}
     if reasons == {"no-partner"}:
         return "no-partner"
-    if reasons == {"quick"}:
-        return "quick"
+    if reasons in ({"quick"}, {"short-call"}):
+        return str(*reasons)
     return "partner" if reasons and reasons <= set(PARTNER_REASONS) else "undecided"
 
 
