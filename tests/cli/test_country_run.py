@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ringback.cli.country_run import folder_of
+from ringback.cli import main
+from ringback.cli.country_run import folder_of, read
 from ringback.cli.folders import lake_folder
 from ringback.errors import BadInput
 from ringback.lab.nation import Nation, load, parse
@@ -97,3 +98,35 @@ def test_what_ended_at_once_says_how_its_pages_are_had(tmp_path: Path) -> None:
     assert f"ringback serve --data '{folder}'" in told
     assert "http://" not in told, "nothing is served any more"
     assert Lake(lake_folder(folder)).days()
+
+
+@pytest.mark.parametrize("once", [True, False])
+@pytest.mark.parametrize(
+    "content", [CALM.replace('country = "RU"', 'country = "QQ"'), CALM.replace('country = "RU"', ""), "no TOML"]
+)
+def test_a_refused_file_leaves_no_folder_behind(
+    content: str, once: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether it is a country's, a scenario's or neither."""
+    file, folder = tmp_path / "bad.toml", tmp_path / "new"
+    file.write_text(content)
+    assert main(["demo", "--country", str(file), "--data", str(folder), *["--once"][: int(once)]]) == 2
+    assert f"{file}:" in capsys.readouterr().err
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(("written", "near"), [("RU-SPB", "RU-SPE"), ("RU-XXX", "RU-UD")])
+def test_a_network_is_in_a_region_that_the_pages_know(written: str, near: str, tmp_path: Path) -> None:
+    file = tmp_path / "country.toml"
+    file.write_text(CALM.replace("RU-MOW", written))
+    with pytest.raises(BadInput) as refused:
+        read(file)
+    assert f"`{written}` is none of the 83 of RU in ISO 3166-2; nearest: {near}, RU-" in refused.value.what
+    line = 1 + CALM.splitlines().index('region = "RU-MOW"')
+    assert refused.value.where == f"{file}:{line}"
+
+
+def test_a_country_without_a_map_may_have_any_region(tmp_path: Path) -> None:
+    file = tmp_path / "country.toml"
+    file.write_text(CALM.replace('"RU"', '"KE"').replace("RU-MOW", "KE-30"))
+    assert read(file).providers[0].region == "KE-30"

@@ -11,8 +11,10 @@ import httpx
 import msgspec
 
 from ringback.cli.folders import MARK, PRIVATE_FOLDER, data_folder, invented, lake_folder, make_private
+from ringback.cli.needs import observatory
 from ringback.cli.progress import progress
 from ringback.errors import BadInput, Unavailable
+from ringback.lab import nation as countries
 from ringback.lab import recordings
 from ringback.lab.nation import Nation
 from ringback.record import Report
@@ -21,6 +23,14 @@ from ringback.words import Phrases
 BATCH = 100  # reports of one request
 PATIENCE_S = 600.0  # within which the collector hands all to the lake
 AGAIN_S = 0.5
+
+
+def read(path_or_name: str | Path) -> Nation:
+    """A country's file. Where the pages know the country's regions, each network is in one of them: another would be on
+    no map. Raises BadInput with file, line and reason."""
+    with observatory():
+        from ringback.view.regions import regions
+    return countries.load(path_or_name, regions)
 
 
 def folder_of(data: Path | None, nation: Nation) -> Path:

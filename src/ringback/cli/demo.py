@@ -26,6 +26,8 @@ from ringback.words.table import STYLES
 
 if TYPE_CHECKING:
     from ringback.flow import Replay
+    from ringback.lab.nation import Nation
+    from ringback.lab.rules import Scenario
     from ringback.lab.tour import Leg
 
 COUNTRY = "2025-08-13"
@@ -61,27 +63,37 @@ def demo(
         Language of the words. Default: from the environment.
     """
     from ringback.lab.nation import is_country
+    from ringback.lab.scenario import load as load_scenario
 
     language = speech.language(lang)
-    weeks = country is not None and is_country(country)
-    if weeks or not once:
+    # Files are read before a folder is made: one that is refused leaves nothing behind.
+    if country is not None and is_country(country):
+        nation = _nation(country)
         data_of(data)
-    if not weeks:
-        _show(country, load(language))
-    if weeks or (country is None and not once):
-        _observatory(NATION if country is None else str(country), data, language, once)
+        _observatory(nation, data, language, once)
+        return Exit.VERDICT
+    scenario = load_scenario(COUNTRY if country is None else str(country))
+    if not once:
+        data_of(data)
+    _show(country, scenario, load(language))
+    if not once and country is None:
+        _observatory(_nation(NATION), data, language, once)
     elif not once:
         asyncio.run(_partner(data_of(data), language))
     return Exit.VERDICT
 
 
-def _show(country: Path | None, phrases: Phrases) -> None:
+def _nation(path_or_name: str | Path) -> "Nation":
+    from ringback.cli import country_run
+
+    return country_run.read(path_or_name)
+
+
+def _show(country: Path | None, loaded: "Scenario", phrases: Phrases) -> None:
     from ringback.lab import kernel_run
-    from ringback.lab.scenario import load as load_scenario
     from ringback.lab.tour import tour
 
     scenario = COUNTRY if country is None else str(country)
-    loaded = load_scenario(scenario)
     notes: list[str] = []
     real, replay = None, None
     if country is None:
@@ -168,13 +180,12 @@ def _cost(group: Sequence[Measurement], phrases: Phrases) -> str:
     return phrases.say("demo.price" if len(group) == 1 else "demo.price-each", seconds=seconds, bytes=size)
 
 
-def _observatory(country: str, data: Path | None, language: Language, once: bool) -> None:
+def _observatory(nation: "Nation", data: Path | None, language: Language, once: bool) -> None:
     """Serves an observatory on the loopback address, sends it a country's reports, and says where its pages are."""
     from ringback.cli import country_run, findings
     from ringback.cli.serve import free_port, serving
-    from ringback.lab.nation import load as load_nation
 
-    phrases, nation = load(language), load_nation(country)
+    phrases = load(language)
     folder = country_run.folder_of(data, nation)
     failed: list[Exception] = []
     landed = threading.Event()

@@ -4,9 +4,10 @@ A country is to a scenario what weeks are to a moment. Rules and links are read 
 have names, so that many networks share them. Times are seconds since the Unix epoch.
 """
 
+import difflib
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.resources import files
 from math import ceil
 from pathlib import Path
@@ -27,6 +28,8 @@ FIRST_HOUR, LAST_HOUR = 5.0, 20.0  # UTC, between which people measure
 
 NAME = re.compile(r"[^\W_][\w. -]{0,63}")  # it names a folder as well
 
+NEAR = 3  # regions named beside one that is not there
+
 MOST_SESSIONS = 24  # a day and participant
 LONGEST = 366 * DAY  # of a country's run, and from it to what a rule's dates may be: beyond lie slips of the hand
 
@@ -39,6 +42,14 @@ _ASSIGNED = {
     "U": "AGMSYZ", "V": "ACEGINU", "W": "FS", "Y": "ET", "Z": "AMW",
 }  # fmt: skip
 COUNTRIES = frozenset(first + second for first, seconds in _ASSIGNED.items() for second in seconds)
+
+Regions = Callable[[str], Collection[str]]
+"""The ISO 3166-2 codes of a country's regions, by its own code; none where they are not listed, and any will do."""
+
+
+def _unlisted(country: str) -> Collection[str]:
+    return ()
+
 
 TOP_KEYS = ("name", "country", "seed", "from", "until", "vpn", "vpn_users", "sessions", "link", "rule", "network")
 NETWORK_KEYS = ("name", "asn", "region", "kind", "participants", "sessions", "link", "rules", "share")
@@ -135,13 +146,14 @@ def shipped() -> list[str]:
     return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
 
 
-def load(path_or_name: str | Path) -> Nation:
+def load(path_or_name: str | Path, regions: Regions = _unlisted) -> Nation:
     """A shipped country by name, or any by path. Raises BadInput with file, line and reason."""
     name = str(path_or_name)
     if name in shipped():
-        return parse((files("ringback.lab") / "countries" / f"{name}.toml").read_text("utf-8"), f"{name}.toml")
+        text = (files("ringback.lab") / "countries" / f"{name}.toml").read_text("utf-8")
+        return parse(text, f"{name}.toml", regions)
     try:
-        return parse(decoded(Path(path_or_name).read_bytes(), name), name)
+        return parse(decoded(Path(path_or_name).read_bytes(), name), name, regions)
     except OSError as error:
         raise BadInput(f"no country: neither a shipped one ({', '.join(shipped())}) nor a file", name) from error
 
@@ -156,7 +168,7 @@ def is_country(path_or_name: str | Path) -> bool:
         return False
 
 
-def parse(text: str, file: str) -> Nation:
+def parse(text: str, file: str, regions: Regions = _unlisted) -> Nation:
     """The country in `text`; `file` is what messages call it. Raises BadInput with file, line and reason."""
     top = read(text, file).only(*TOP_KEYS)
     since, until = top.time("from"), top.time("until")
@@ -173,9 +185,10 @@ def parse(text: str, file: str) -> Nation:
     given = top.table("rule", {})
     rules = {name: _rule(given.table(name), known, since, until) for name in given.names}
     usual = top.number("sessions", 1.0, 0, MOST_SESSIONS)
+    listed = regions(country)
     providers: dict[int, Provider] = {}
     for table in top.tables("network"):
-        one = _provider(table, country, links, rules, usual)
+        one = _provider(table, country, listed, links, rules, usual)
         if one.asn in providers:
             table.fail(f"a second network AS{one.asn}", "asn")
         if any(one.name == other.name for other in providers.values()):
@@ -208,7 +221,12 @@ def _rule(table: Table, known: Catalogue, since: float, until: float) -> Rule:
 
 
 def _provider(
-    table: Table, country: str, links: Mapping[str, Link], rules: Mapping[str, Rule], usual: float
+    table: Table,
+    country: str,
+    listed: Collection[str],
+    links: Mapping[str, Link],
+    rules: Mapping[str, Rule],
+    usual: float,
 ) -> Provider:
     table.only(*NETWORK_KEYS)
     region = table.string("region")
@@ -216,6 +234,11 @@ def _provider(
         table.fail(f"`region`: `{region}` is no ISO 3166-2 code like RU-MOW", "region")
     if region.partition("-")[0] != country:
         table.fail(f"`region`: `{region}` is not in the country {country}", "region")
+    if listed and region not in listed:
+        near = ", ".join(difflib.get_close_matches(region, listed, NEAR, 0))
+        table.fail(
+            f"`region`: `{region}` is none of the {len(listed)} of {country} in ISO 3166-2; nearest: {near}", "region"
+        )
     kind = table.string("kind", "fixed", ("fixed", "mobile"), "kind")
     chosen = table.strings("rules", (), rules, "rule")
     return Provider(
