@@ -211,6 +211,19 @@ def test_days_in_the_address_are_what_is_shown(client: TestClient) -> None:
     assert 'value="2025-08-06"' in page
 
 
+def test_links_from_chosen_days_to_networks_and_languages_keep_them(client: TestClient) -> None:
+    days = "?since=2025-08-06&until=2025-08-09"
+    network = f"network/64496/{days}"
+    for place in (f"en/{days}", f"en/networks/{days}"):
+        found = [one for one in links(client.get(f"/{place}").text).links if "/network/" in one]
+        assert found
+        assert all(one.endswith(days) for one in found)
+    page = client.get(f"/en/{network}").text
+    assert "6–9 August 2025" in page
+    assert {f"../../../ru/{network}", f"../../../api/v1/networks/64496{days}"} <= set(links(page).links)
+    assert not [one for one in links(client.get("/en/").text).links if "/network/" in one and "?" in one]
+
+
 def test_a_published_measurement_shows_rounds_and_the_growing_e_value(client: TestClient, pages: Pages) -> None:
     report, number, measurement = pages._opened()[0]
     answer = client.get(f"/en/measurement/{report}/{number}/")
@@ -309,6 +322,7 @@ def test_hostile_words_in_every_field_stay_words(tmp_path: Path) -> None:
             answer = client.get(f"/en/{place}")
             assert answer.status_code < 500, place
             assert "script" not in links(answer.text).tags, place
+            assert not re.search("[\u202a-\u202e\x00]", answer.text), place
             assert "49" not in re.findall(r"alert\(1\)[^7]{0,12}(49)", answer.text)
 
 

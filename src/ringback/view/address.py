@@ -44,8 +44,13 @@ class View(msgspec.Struct, frozen=True):
             bare = ""
         else:
             bare = f"of/{quote(self.app)}/{quote(self.function)}/{quote(self.path)}/"
+        return bare + part + self.days
+
+    @property
+    def days(self) -> str:
+        """The days that were chosen, as an address ends with them; nothing where none were."""
         days = {key: day.isoformat() for key in ("since", "until") if (day := getattr(self, key)) is not None}
-        return bare + part + (f"?{urlencode(days)}" if days else "")
+        return f"?{urlencode(days)}" if days else ""
 
     def asked_of(self, what: str) -> str:
         """The same choice as parameters of one of the API's quantities, those alone that it has."""
@@ -74,6 +79,9 @@ def _day(name: str, written: str | None) -> date | None:
     if not written:
         return None
     try:
-        return date.fromisoformat(written)
+        day = date.fromisoformat(written)
     except ValueError:
-        raise BadInput("is no day like 2025-08-13", name) from None
+        day = None
+    if day is None or day.isoformat() != written:  # ISO 8601's other forms are not in the description
+        raise BadInput("is no day like 2025-08-13", name)
+    return day

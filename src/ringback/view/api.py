@@ -6,7 +6,7 @@ import msgspec
 from litestar import Response, get
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotFoundException
-from litestar.handlers import BaseRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, PathParameter, QueryParameter
 
@@ -66,13 +66,16 @@ LONGEST_TOLD = 40  # letters of a stranger's parameter that an answer repeats
 
 
 def known(asked: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Raises BadInput for a query parameter that this place doesn't have: left out silently, a misspelt one would
-    answer another question than was asked."""
+    """Raises BadInput for a query parameter that this place doesn't have, or has twice: left out silently, a misspelt
+    one would answer another question than was asked."""
     allowed = [name for name in handler.parsed_fn_signature.parameters if name not in asked.path_params]
     strange = [name for name in asked.query_params if name not in allowed]
     if strange:
         here = f"those here are {', '.join(f'`{name}`' for name in allowed)}" if allowed else "there are none here"
         raise BadInput(f"is no parameter of {asked.url.path}; {here}", f"`{strange[0][:LONGEST_TOLD]}`")
+    for name in allowed:
+        if len(asked.query_params.getall(name, [])) > 1:
+            raise BadInput("is given more than once", f"`{name}`")
 
 
 class OneNetwork(msgspec.Struct, frozen=True):
@@ -82,7 +85,7 @@ class OneNetwork(msgspec.Struct, frozen=True):
     matrix: list[MatrixCell]
 
 
-def handlers(pages: Pages) -> list[BaseRouteHandler]:
+def handlers(pages: Pages) -> list[HTTPRouteHandler]:
     figures = pages.figures
     plain: dict[str, Any] = {"sync_to_thread": True, "guards": [known], "responses": REFUSED}
     lost: dict[str, Any] = {**plain, "responses": {**REFUSED, **NOBODY}}
@@ -134,7 +137,7 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
         if region is None:
             raise NotFoundException(f"nobody measured AS{asn}")
         view = parsed(START.app, START.function, START.path, since, until)
-        return OneNetwork(asn, pages.name(asn), region, figures.matrix(view, asn))
+        return OneNetwork(asn, pages.plain_name(asn), region, figures.matrix(view, asn))
 
     @get("/api/v1/matrix", operation_id="matrix", **plain)
     def matrix(since: Day = None, until: Day = None) -> list[MatrixCell]:

@@ -19,6 +19,7 @@ from ringback.evidence.claims import PolicyEvent, timeline
 from ringback.store import Lake
 from ringback.view import drawing, raw, telling
 from ringback.view.address import APPS, FUNCTIONS, PATHS, START, View
+from ringback.view.bidi import harmless, isolated
 from ringback.view.contrasts import RegionContrast
 from ringback.view.drawing import Axis, Mark
 from ringback.view.figures import COLUMNS, DayShare, Figures, K, Measured, RegionShare, Share
@@ -52,6 +53,7 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            finalize=harmless,
         )
         self._environment.filters["code"] = code
         self._sayings = {language: Saying(language) for language in LANGUAGES}
@@ -68,9 +70,11 @@ class Pages:
     def saying(self, language: Language) -> Saying:
         return self._sayings[language]
 
+    def plain_name(self, asn: int) -> str:
+        return self.names.get(asn, "")[:LONGEST_NAME] or f"AS{asn}"
+
     def name(self, asn: int) -> str:
-        known = self.names.get(asn)
-        return known[:LONGEST_NAME] if known else f"AS{asn}"
+        return isolated(self.plain_name(asn))
 
     def _page(self, template: str, language: Language, place: str, **values: Any) -> str:
         """place: the page's address below its language's root. Links are relative: a mirror may stand anywhere."""
@@ -155,6 +159,7 @@ class Pages:
             language,
             view.below(f"{part}/"),
             part=part,
+            chosen=view.days,
             rows=rows,
             kicker=saying.title(view),
             above=view.place,
@@ -173,6 +178,7 @@ class Pages:
             language,
             _days_of(asn, view),
             part="days",
+            chosen="",
             rows=_rows(saying, daily),
             kicker=self.name(asn),
             above=f"network/{asn}/",
@@ -203,8 +209,9 @@ class Pages:
         return self._page(
             "network.html",
             language,
-            f"network/{asn}/",
+            f"network/{asn}/{view.days}",
             asn=asn,
+            chosen=view.days,
             region=region,
             days=figures.days(view),
             headline=saying.network(matrix),

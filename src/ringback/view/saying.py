@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from ringback.evidence.claims import PolicyEvent, Told
 from ringback.view.address import View
+from ringback.view.bidi import isolated
 from ringback.view.figures import K, MatrixCell, Measured, RegionShare, Share
 from ringback.view.ledger import Entry, Weighed
 from ringback.view.outages import Outage
@@ -107,26 +108,26 @@ class Saying:
 
     def app(self, app: str) -> str:
         key = f"page.app.{app}"
-        return self.say(key) if self.phrases.has(key) else app_title(app)
+        return self.say(key) if self.phrases.has(key) else isolated(app_title(app))
 
     def what(self, function: str) -> str:
         key = f"page.what.{function}"
-        return self.say(key) if self.phrases.has(key) else function
+        return self.say(key) if self.phrases.has(key) else isolated(function)
 
     def column(self, function: str, direction: str | None) -> str:
         key = f"page.column.{function}-{direction}" if direction else f"page.column.{function}"
-        return self.say(key) if self.phrases.has(key) else function
+        return self.say(key) if self.phrases.has(key) else isolated(function)
 
     def path(self, path: str) -> str:
-        return self.say(f"page.{path}") if path in ("direct", "vpn") else path
+        return self.say(f"page.{path}") if path in ("direct", "vpn") else isolated(path)
 
     def region(self, code: str | None) -> str:
-        return region_name(code, self.language) if code else self.say("page.unknown")
+        return isolated(region_name(code, self.language)) if code else self.say("page.unknown")
 
     def region_coded(self, code: str) -> str:
         """Its name with its code, where it has one."""
         name = self.region(code)
-        return name if name == code else f"{name} ({code})"
+        return name if name == isolated(code) else f"{name} ({code})"
 
     def title(self, view: View) -> str:
         said = self.say("page.overview.title", what=self.what(view.function), app=self.app(view.app))
@@ -141,7 +142,7 @@ class Saying:
             "until": self.day(last),
             "what": self.what(view.function),
             "app": self.app(view.app),
-            "path": self.say(f"page.by.{view.path}") if view.path in ("direct", "vpn") else view.path,
+            "path": self.say(f"page.by.{view.path}") if view.path in ("direct", "vpn") else isolated(view.path),
             "share": self.share(total),
             "range": self.interval(total.interval, "page.range_long"),
             "high": self.percent(total.interval[1]) if total.interval else "",
@@ -205,7 +206,7 @@ class Saying:
 
     def _cause(self, value: str) -> str:
         key = f"page.cause.{value}"
-        return self.say(key) if self.phrases.has(key) else value
+        return self.say(key) if self.phrases.has(key) else isolated(value)
 
     def true_between(self, one: Weighed) -> tuple[float, float]:
         """The part of its scale in which a condition makes the claim true."""
