@@ -61,6 +61,10 @@ def test_every_answer_is_as_described_and_every_error_a_problem(
         ("overview?app=", 400),
         ("regions?since=2025-02-30", 400),
         ("regions?since=2025-08-12&until=2025-08-01", 400),
+        ("regions?since=20250812", 400),
+        ("regions?since=2025-W33-3", 400),
+        ("regions?app=whatsapp&app=telegram", 400),
+        (f"regions?app={'x' * 50_000}", 400),
         ("timeline?asn=-1", 400),
         ("timeline?asn=many", 400),
         ("timeline?asn=99999999999999999999999999", 400),
@@ -102,6 +106,22 @@ def test_a_parameter_that_is_not_there_is_named_beside_those_that_are(
     told = answer.json()["detail"]
     assert told.startswith(f"`{named}`: is no parameter of /api/v1/")
     assert told.partition("; ")[2].split("`")[1::2] == allowed
+
+
+@pytest.mark.parametrize("place", ["/en/", "/api/v1/overview", "/api/v1/networks/64496", "/static/style.css"])
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+def test_head_is_answered_as_get_without_the_content(client: TestClient, place: str, coding: str) -> None:
+    wanted = {"accept-encoding": coding, "accept": "nothing/known"}
+    whole, bare = client.get(place, headers=wanted), client.head(place, headers=wanted)
+    assert (bare.status_code, bare.content, bare.headers) == (200, b"", whole.headers)
+    assert client.head(f"{place}?{'x' * 50_000}=1").status_code == (400 if "api" in place else 200)
+
+
+@pytest.mark.parametrize("place", ["/en/", "/api/v1/overview"])
+def test_what_can_not_be_done_says_what_can(client: TestClient, place: str) -> None:
+    answer = client.post(place)
+    assert answer.status_code == 405
+    assert {"GET", "HEAD"} <= set(answer.headers["allow"].split(", "))
 
 
 def test_pages_take_links_with_what_others_hung_on_them(client: TestClient) -> None:

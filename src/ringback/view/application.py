@@ -6,9 +6,9 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
-from litestar import Litestar, MediaType, Request, Response, Router, get
+from litestar import HttpMethod, Litestar, MediaType, Request, Response, Router, get
 from litestar.exceptions import HTTPException, NotFoundException
-from litestar.handlers import BaseRouteHandler
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, FromQuery
@@ -55,7 +55,7 @@ def _asked(request: Request[Any, Any, Any]) -> str:
     return raw.decode("latin-1").partition("?")[0]
 
 
-def handlers(pages: Pages) -> list[BaseRouteHandler]:
+def handlers(pages: Pages) -> list[HTTPRouteHandler]:
     """Pages and API."""
 
     def found(page: str | None) -> Response[str]:
@@ -82,13 +82,27 @@ def handlers(pages: Pages) -> list[BaseRouteHandler]:
             described.append(schema(pages))
         return described[0]
 
-    made: list[BaseRouteHandler] = [root, static, openapi]
+    made: list[HTTPRouteHandler] = [root, static, openapi]
     for language in LANGUAGES:
         made += _of(pages, language, found)
-    return [*made, *api.handlers(pages)]
+    made += api.handlers(pages)
+    return [*made, *map(_asked_without_content, made)]
 
 
-def _of(pages: Pages, language: Language, found: Callable[[str | None], Response[str]]) -> list[BaseRouteHandler]:
+def _asked_without_content(handler: HTTPRouteHandler) -> HTTPRouteHandler:
+    """The same for HEAD, which every server has beside GET (RFC 9110, 9.1): link checkers and monitors ask by it. What
+    it answers loses its content when it has been packed, so that the headers are those of GET."""
+    again = HTTPRouteHandler(
+        list(handler.paths),
+        http_method=HttpMethod.HEAD,
+        guards=handler.guards,
+        include_in_schema=False,
+        sync_to_thread=handler.sync_to_thread,
+    )
+    return again(handler.fn)
+
+
+def _of(pages: Pages, language: Language, found: Callable[[str | None], Response[str]]) -> list[HTTPRouteHandler]:
     hidden: dict[str, Any] = {"sync_to_thread": True, "include_in_schema": False}
 
     @get(f"/{language}/", name=f"overview-{language}", **hidden)
@@ -218,11 +232,12 @@ def application(pages: Pages) -> Litestar:
 
     def nowhere(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
         path, status = _asked(request), HTTPStatus(error.status_code)
+        allowed = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
         if path.startswith("/api/"):
-            return problem(status, error.detail)
+            return problem(status, error.detail, **allowed)
         language = _language(path)
         page = pages.problem(language, path, pages.saying(language).say("page.notfound"))
-        return Response(page, status_code=status.value, media_type=MediaType.HTML, headers=HEADERS)
+        return Response(page, status_code=status.value, media_type=MediaType.HTML, headers=HEADERS | allowed)
 
     return Litestar(
         [router(pages)], exception_handlers={HTTPException: nowhere}, openapi_config=None, logging_config=None

@@ -47,7 +47,7 @@ def packed(body: bytes, coding: str) -> bytes:
 
 
 class Packing(ASGIMiddleware):
-    """Packs what its handlers answer in one piece."""
+    """Packs what its handlers answer in one piece. An answer to HEAD has the headers, and no content."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         coding = chosen(Headers.from_scope(scope).get("accept-encoding", ""))
@@ -65,6 +65,8 @@ class Packing(ASGIMiddleware):
                     message["body"] = await asyncio.to_thread(packed, body, coding)
                     headers["Content-Encoding"] = coding
                     headers["Content-Length"] = str(len(message["body"]))
+                if scope.get("method") == "HEAD":
+                    message["body"] = b""
                 await send(start)
                 start = None
             await send(message)
