@@ -180,8 +180,11 @@ def _by_chance(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome])
 
 def _unevenness(streams: Sequence[StreamOutcome]) -> float:
     """From the slowest tenth to the fastest, of the middle; bytes both ways a second of the exchange."""
-    took = [s.finished if s.finished is not None else s.failed_at for s in streams]
-    speeds = [((s.up_received or 0) + s.down_received) / t for s, t in zip(streams, took, strict=True) if t]
+    speeds = [
+        (up + s.down_received) / took
+        for s in streams
+        if (up := s.up_received) is not None and (took := s.finished if s.finished is not None else s.failed_at)
+    ]
     if len(speeds) < FEWEST:
         return 0.0
     low, middle, high = np.percentile(speeds, [10, 50, 90])
