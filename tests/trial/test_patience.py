@@ -10,7 +10,7 @@ from ringback.lab.scenario import parse
 from ringback.record import Round
 from ringback.sim.world import World
 from ringback.trial.granted import MAX_SECONDS, ROUND_LIFE
-from ringback.trial.plan import LONGEST_MEDIA_LIFE, Sizing, sizing
+from ringback.trial.plan import LONGEST_MEDIA_LIFE, PATIENT_SECONDS, Sizing, sizing
 from ringback.trial.probe import MOST_PATIENCE, Link
 from ringback.trial.session import Session
 from tests.trial.ends import CATALOGUE
@@ -72,7 +72,8 @@ def test_a_series_that_began_before_asks_for_no_more_than_the_others_got() -> No
 def test_a_peer_keeps_the_round_as_long(size: Sizing, patience: float) -> None:
     more = size.patient(patience)
     assert size.media_life <= more.media_life <= max(MAX_SECONDS, LONGEST_MEDIA_LIFE)
-    assert more.media_seconds < ROUND_LIFE or more == size
+    assert more.media_seconds <= max(PATIENT_SECONDS, size.media_seconds) + 1e-9
+    assert more.media_gap + more.media_life < ROUND_LIFE  # from one stream's start to the next one's, or to its end
     assert more.media_life / size.media_life == pytest.approx(more.media_gap / size.media_gap)
 
 

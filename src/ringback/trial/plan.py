@@ -31,7 +31,10 @@ MEDIA_RTT = 0.085  # seconds for which MEDIA_SIZE was chosen
 MEDIA_RTT_STEP = 0.055  # and for each of which a longer round trip asks for as much again
 MOST_MEDIA_FACTOR = 4.5  # of MEDIA_SIZE
 MEDIA_TRIPS = 14  # round trips of an exchange of media: handshakes, slow start each way, one or two losses
-PATIENT_LIFE, PATIENT_SECONDS = 25.0, 200.0  # of an exchange, and of its round: a peer keeps 30 and 240
+PATIENT_LIFE = 25.0  # seconds of an exchange, of which a peer takes 30 at most
+PATIENT_SECONDS = (
+    200.0  # of its round, lest one cell takes all the time there is; thin links' take more without patience
+)
 AHEAD = 56_000  # bytes by which a transfer must get ahead of a policer before it shows that there is none: its burst
 POLICED_KBPS, POLICED_SHARE = 1_500.0, 0.75  # the policer that must be excluded: this, or this share of a slower link
 MEDIA_PHASE = 0.618  # of a slot between rounds of media: any number of them are spread about evenly
@@ -117,7 +120,7 @@ class Sizing(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, media_gap=self.media_gap * max(1.0, streams / self.media_rounds))
 
     def patient(self, patience: float) -> "Sizing":
-        """With so many times as long for media, as far as the far end keeps a round and an exchange."""
+        """With so many times as long for media, within `PATIENT_LIFE` and `PATIENT_SECONDS`."""
         more = max(1.0, min(patience, PATIENT_LIFE / self.media_life, PATIENT_SECONDS / self.media_seconds))
         return msgspec.structs.replace(self, media_life=more * self.media_life, media_gap=more * self.media_gap)
 
