@@ -10,7 +10,7 @@ from ringback.lab.scenario import parse
 from ringback.record import Round
 from ringback.sim.world import World
 from ringback.trial.granted import MAX_SECONDS, ROUND_LIFE
-from ringback.trial.plan import LONGEST_MEDIA_LIFE, PATIENT_SECONDS, Sizing, sizing
+from ringback.trial.plan import LONGEST_MEDIA_LIFE, PATIENT_SECONDS, Patience, Sizing, sizing
 from ringback.trial.probe import MOST_PATIENCE, Link
 from ringback.trial.session import Session
 from tests.trial.ends import CATALOGUE
@@ -40,37 +40,37 @@ def cut_short(payload: str, share: float) -> Round:
 
 def test_controls_that_were_cut_short_ask_for_twice_the_time() -> None:
     link = Link()
-    link.media([cut_short("control", 0.05)], 1.0)
-    assert link.patience == 1.0
-    link.media([cut_short("control", 0.25)], 1.0)
-    assert link.patience == 2.0
+    link.fared("media", [cut_short("control", 0.05)], 1.0)
+    assert link.patience.media == 1.0
+    link.fared("media", [cut_short("control", 0.25)], 1.0)
+    assert link.patience.media == 2.0
 
 
 def test_what_is_done_to_the_originals_asks_for_nothing() -> None:
     link = Link()
-    link.media([cut_short("original", 1.0)], 1.0)
-    assert link.patience == 1.0
+    link.fared("media", [cut_short("original", 1.0)], 1.0)
+    assert link.patience.media == 1.0
 
 
 def test_a_path_on_which_nothing_connects_asks_for_nothing() -> None:
     link, each = Link(), cut_short("control", 1.0)
     for exchange in each.exchanges:
         exchange.outcome.connected = None  # type: ignore[union-attr]
-    link.media([each], 1.0)
-    assert link.patience == 1.0
+    link.fared("media", [each], 1.0)
+    assert link.patience.media == 1.0
 
 
 def test_a_series_that_began_before_asks_for_no_more_than_the_others_got() -> None:
     link, each = Link(), cut_short("control", 0.5)
     for began_with in (1.0, 1.0, 2.0, 2.0, 4.0):
-        link.media([each], began_with)
-    assert link.patience == MOST_PATIENCE
+        link.fared("media", [each], began_with)
+    assert link.patience.media == MOST_PATIENCE.media
 
 
 @pytest.mark.parametrize("size", [Sizing(), sizing(300, 400, 20, 0.06), sizing(5_000, 15_000, 20, 0.6)])
-@pytest.mark.parametrize("patience", [1.0, 2.0, MOST_PATIENCE])
+@pytest.mark.parametrize("patience", [1.0, 2.0, MOST_PATIENCE.media])
 def test_a_peer_keeps_the_round_as_long(size: Sizing, patience: float) -> None:
-    more = size.patient(patience)
+    more = size.patient(Patience(patience))
     assert size.media_life <= more.media_life <= max(MAX_SECONDS, LONGEST_MEDIA_LIFE)
     assert more.media_seconds <= max(PATIENT_SECONDS, size.media_seconds) + 1e-9
     assert more.media_gap + more.media_life < ROUND_LIFE  # from one stream's start to the next one's, or to its end

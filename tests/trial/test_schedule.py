@@ -7,7 +7,7 @@ import pytest
 
 from ringback.record import Cell
 from ringback.trial.cells import CellTrial
-from ringback.trial.plan import form_plans, sizing
+from ringback.trial.plan import Patience, form_plans, sizing
 from ringback.trial.schedule import Schedule, most_calls, most_series
 from ringback.verdict.evidence import CellEvidence
 from tests.trial.ends import CATALOGUE
@@ -112,7 +112,7 @@ def test_a_budget_knows_that_patience_takes_longer(mode: str, budget: float) -> 
     size = sizing(4_000, 4_000, 35, 0.5)
     for patience, starts in ((1.0, 1), (4.0, 0)):
         schedule = scheduled(on_trial(MEDIA), mode=mode, budget_s=budget)
-        assert len(schedule.next({}, 0.0, size, patience)) == starts
+        assert len(schedule.next({}, 0.0, size, Patience(patience))) == starts
 
 
 def test_a_cell_costs_the_time_in_which_any_of_its_rounds_ran() -> None:

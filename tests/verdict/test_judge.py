@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import msgspec
 import pytest
 
-from ringback.record import Cell, DatagramOutcome, IcmpError, Round, Try, Verdict
+from ringback.record import Cell, DatagramOutcome, IcmpError, Round, StreamOutcome, Try, Verdict
 from ringback.verdict.evidence import CellEvidence
 from ringback.verdict.judge import Context, judge
 from tests.verdict.build import Effect, dns_round, stream_round, voice_round
@@ -323,9 +323,33 @@ def test_text_that_often_fails_for_controls_too_is_impaired() -> None:
     for each in rounds:
         for i, exchange in enumerate(each.exchanges):
             if i % 2 and each.form != "dns":
-                exchange.outcome.failure = "generic_timeout_error"  # type: ignore[union-attr]
+                exchange.outcome = StreamOutcome(failure="generic_timeout_error", failed_at=10.0)
     verdict = judge(TEXT, rounds, HEALTHY, CONTEXT)
     assert (verdict.status, verdict.trigger, verdict.mechanism) == ("impaired", None, "none")
+
+
+def test_text_whose_tries_were_answered_or_cut_short_is_not_impaired() -> None:
+    """A try that had less than the time after which one fails is none that failed, nor one that is not done in it."""
+    for given_s, answered in ((6.0, False), (10.0, True)):
+        rounds = text_rounds()
+        for each in rounds:
+            for i, exchange in enumerate(each.exchanges):
+                if i % 2 and each.form != "dns":
+                    heard = [(0.5, 900)] if answered else []
+                    exchange.outcome = StreamOutcome(failure="generic_timeout_error", failed_at=given_s, arrivals=heard)
+                    exchange.spec = msgspec.structs.replace(exchange.spec, seconds=given_s)
+        assert judge(TEXT, rounds, HEALTHY, CONTEXT).status != "impaired"
+
+
+def test_a_few_transfers_that_were_held_up_make_no_link_too_slow_for_media() -> None:
+    rounds = [stream_round(2, function="media", number=n, goodput_kbps=300.0) for n in range(2)]
+    for each in rounds:
+        for exchange in each.exchanges[::3]:
+            outcome = exchange.outcome
+            assert isinstance(outcome, StreamOutcome)
+            outcome.arrivals = [(10 * at, n) for at, n in outcome.arrivals]
+            outcome.finished = outcome.arrivals[-1][0]
+    assert judge(Cell("whatsapp", "media"), rounds, HEALTHY, CONTEXT).status != "impaired"
 
 
 def test_media_on_a_link_too_slow_for_it_is_impaired() -> None:

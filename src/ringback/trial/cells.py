@@ -13,12 +13,14 @@ from ringback.record import Cell, DatagramOutcome, ExchangeRecord, Outcome, Roun
 from ringback.trial.crowding import Heard
 from ringback.trial.plan import Length, Planned
 from ringback.verdict.evidence import CellEvidence, RoundEvidence, combine, early_e_value, round_evidence
+from ringback.verdict.impairment import streams_unusable
 
 ENOUGH_WORKING = 100.0
 DEAD_STRETCH = 0.6  # seconds without any packet
 NAMES_ALIVE = 0.5  # of the controls' questions answered
 DEAD_SHARE = 0.1  # of an arm's exchanges that may still show one
 SUSPECT = 5.0  # an e-value from which calls are heard in full again
+STRIKING = 20.0  # an e-value from which a link that is unusable in any case is measured further
 NEARLY = 20.0  # of ENOUGH_WORKING, which a brief round makes up for
 CROWDED_SERIES = 12  # of calls that fare well with fewer at once, in small rounds
 PATCHY = "loss-third"  # the one harm that needs a second round, but not a long one
@@ -40,14 +42,15 @@ class CellTrial:
         self.evidence: CellEvidence | None = None
         self._weighed: list[RoundEvidence] = []
         self._ran: list[tuple[float, float]] = []
+        self._unusable = False  # text or media, on this link, as its controls show
         self.bytes = 0
         self.lost = 0  # rounds whose partner vanished
         self.heard: Heard | None = None  # where calls may have to be heard alone
 
     @property
     def streams(self) -> int:
-        """Rounds of streams in a series."""
-        return sum(plan.transport == "tcp" for plan in self.plans)
+        """Rounds of streams in its next series."""
+        return sum(plan.transport == "tcp" for plan in self.open_plans)
 
     def begin(self, series: int, patience: float) -> None:
         self.series, self.patience, self._before = series, patience, len(self.rounds)
@@ -80,9 +83,12 @@ class CellTrial:
 
     @property
     def settled(self) -> bool:
-        """Whether more rounds would say no more."""
+        """Whether more rounds would say no more: decided, or nothing passes, or the link alone makes it unusable
+        and nothing hints at more."""
         unheard = self.heard is not None and self.heard.unheard and not self.accused
-        return (self.decided and not unheard) or self.lost >= 2 or (self.series >= 2 and self._silent)
+        if (self.decided and not unheard) or self.lost >= 2 or (self.series >= 2 and self._silent):
+            return True
+        return self._unusable and self.evidence is not None and self.evidence.e_value < STRIKING
 
     @property
     def _names_dead(self) -> bool:
@@ -155,6 +161,8 @@ class CellTrial:
             self.lost += 1
 
     def weigh(self) -> None:
+        if self.cell.function in ("text", "media"):
+            self._unusable = streams_unusable(self.cell, self.rounds)
         self.evidence = combine(self._weighed, self._forms)
         if any(each.form == "dns" for each in self.rounds) and self._names_dead:
             # Where UDP is blocked or loses most, names can't speak for or against this app.

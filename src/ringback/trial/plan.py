@@ -5,7 +5,8 @@ networks): if the network does not look at payloads or ports, they are exchangea
 """
 
 from collections.abc import Mapping, MutableSequence, Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from math import inf
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -26,12 +27,16 @@ CALL_SPREAD = 0.25  # seconds over which a round's calls start
 PER_ARM = 6  # exchanges of each of the four arms: 24 flows
 THIN_PER_ARM = 2  # where the link bears no more than this, everything runs apart
 TEXT_LIFE, SLOW_TEXT_LIFE, QUICK_TEXT_LIFE = 6.0, 10.0, 2.1  # seconds that a text exchange may take
-MEDIA_LIFE, LONGEST_MEDIA_LIFE = 4.5, 12.0
+TEXT_AT_ONCE = 8.0  # rounds of text that a link has room for, from which more room for each would change nothing
+TEXT_KBPS, TEXT_SHARE = 30.0, 1 / 3  # a round of text each way, of TEXT_LIFE; of the link, for all such rounds at once
+MEDIA_LIFE, LONGEST_MEDIA_LIFE = 4.5, 25.0  # of an exchange, of which a peer takes 30 at most
 MEDIA_RTT = 0.085  # seconds for which MEDIA_SIZE was chosen
 MEDIA_RTT_STEP = 0.055  # and for each of which a longer round trip asks for as much again
 MOST_MEDIA_FACTOR = 4.5  # of MEDIA_SIZE
 MEDIA_TRIPS = 14  # round trips of an exchange of media: handshakes, slow start each way, one or two losses
-PATIENT_LIFE = 25.0  # seconds of an exchange, of which a peer takes 30 at most
+ALONE_KBPS = 320.0  # of a link, below which transfers never overlap: media needs 200, and two share what there is
+HOPELESS_KBPS = 170.0  # of a link, below which no media can have its 200
+SLOW_MEDIA_SECONDS = 120.0  # a round of media that would take longer has half as many exchanges
 PATIENT_SECONDS = (
     200.0  # of its round, lest one cell takes all the time there is; thin links' take more without patience
 )
@@ -90,10 +95,20 @@ class Planned(msgspec.Struct, frozen=True):
     drawn: Literal["arms", "pairs"] = "arms"  # see record.Round
 
 
+class Patience(NamedTuple):
+    """So many times as long as the link's size and round trip ask for: what its controls were found to need."""
+
+    media: float = 1.0
+    text: float = 1.0
+
+    def of(self, function: str) -> float:
+        return {"media": self.media, "text": self.text}.get(function, 1.0)
+
+
 class Sizing(msgspec.Struct, frozen=True):
     """What the link bears: exchanges per arm of a call round, which is run as pairs where it bears no such four; bytes
     of an upload and of the download after it, seconds that both may take and between two starts; how many rounds of
-    media may run side by side."""
+    media may run side by side, and exchanges of each arm of one; text's life, gap and rounds side by side."""
 
     per_arm: int = PER_ARM
     width: Width = "usual"
@@ -102,7 +117,10 @@ class Sizing(msgspec.Struct, frozen=True):
     media_life: float = MEDIA_LIFE
     media_gap: float = MEDIA_LIFE / LIKE_AT_ONCE
     media_rounds: int = MOST_MEDIA_ROUNDS
+    media_per_arm: int = PER_ARM
     text_life: float = TEXT_LIFE
+    text_gap: float = TEXT_LIFE / LIKE_AT_ONCE
+    text_rounds: float = inf
     rtt: float | None = None  # seconds
 
     @property
@@ -113,16 +131,34 @@ class Sizing(msgspec.Struct, frozen=True):
     @property
     def media_seconds(self) -> float:
         """Of a round of media, at most."""
-        return 4 * PER_ARM * self.media_gap + self.media_life
+        return 4 * self.media_per_arm * self.media_gap + self.media_life
+
+    @property
+    def text_seconds(self) -> float:
+        """Of a round of text, at most."""
+        return 4 * PER_ARM * self.text_gap + self.text_life
 
     def beside(self, streams: int) -> "Sizing":
         """For a cell of so many rounds of streams: further apart where the link bears fewer side by side."""
-        return msgspec.structs.replace(self, media_gap=self.media_gap * max(1.0, streams / self.media_rounds))
+        return msgspec.structs.replace(
+            self,
+            media_gap=self.media_gap * max(1.0, streams / self.media_rounds),
+            text_gap=self.text_gap * max(1.0, streams / self.text_rounds),
+        )
 
-    def patient(self, patience: float) -> "Sizing":
-        """With so many times as long for media, within `PATIENT_LIFE` and `PATIENT_SECONDS`."""
-        more = max(1.0, min(patience, PATIENT_LIFE / self.media_life, PATIENT_SECONDS / self.media_seconds))
-        return msgspec.structs.replace(self, media_life=more * self.media_life, media_gap=more * self.media_gap)
+    def patient(self, patience: Patience) -> "Sizing":
+        """With so many times as long for media, within `LONGEST_MEDIA_LIFE` and `PATIENT_SECONDS`. Text fails after
+        `SLOW_TEXT_LIFE` in any case; what it gets beyond that is room, where the link has little."""
+        more = max(1.0, min(patience.media, LONGEST_MEDIA_LIFE / self.media_life, PATIENT_SECONDS / self.media_seconds))
+        text_life = max(self.text_life, min(SLOW_TEXT_LIFE, patience.text * self.text_life))
+        apart = patience.text if self.text_rounds < TEXT_AT_ONCE else text_life / self.text_life
+        return msgspec.structs.replace(
+            self,
+            media_life=more * self.media_life,
+            media_gap=more * self.media_gap,
+            text_life=text_life,
+            text_gap=max(self.text_gap, min(SLOW_TEXT_LIFE, apart * self.text_gap)),
+        )
 
 
 def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float, rtt: float | None = None) -> Sizing:
@@ -130,12 +166,16 @@ def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float, rtt
     (seconds) are long. call_kbps: one call, one direction."""
     known = [rate for rate in (up_kbps, down_kbps) if rate is not None]
     fit = int(0.5 * min(known) / (4 * call_kbps)) if known else PER_ARM
-    (upload, out), (download, inward) = _media_size(up_kbps, rtt), _media_size(down_kbps, rtt)
+    hopeless = bool(known) and min(known) < HOPELESS_KBPS
+    (upload, out), (download, inward) = (_media_size(kbps, rtt, hopeless) for kbps in (up_kbps, down_kbps))
     needed = MEDIA_TRIPS * (rtt or 0.0) + LINK_SLACK * (out + inward)
     life = min(LONGEST_MEDIA_LIFE, max(MEDIA_LIFE, needed))
     slower = LINK_SLACK * max(out, inward)  # at least this from one start to the next, of all rounds
-    gap = min(life, max(life / LIKE_AT_ONCE, slower))
+    alone = bool(known) and min(known) < ALONE_KBPS
+    gap = life if alone else min(life, max(life / LIKE_AT_ONCE, slower))
     held = MOST_MEDIA_BYTES // (4 * PER_ARM * (upload + download))
+    fit_beside = 1 if alone else int(gap / slower) if slower else MOST_MEDIA_ROUNDS
+    text_life = SLOW_TEXT_LIFE if rtt is not None and rtt > SLOW_RTT else TEXT_LIFE
     return Sizing(
         per_arm=max(1, min(PER_ARM, fit)),
         width="usual" if fit else "pair",
@@ -143,19 +183,25 @@ def sizing(up_kbps: float | None, down_kbps: float | None, call_kbps: float, rtt
         download=download,
         media_life=life,
         media_gap=gap,
-        media_rounds=max(1, min(MOST_MEDIA_ROUNDS, held, int(gap / slower) if slower else MOST_MEDIA_ROUNDS)),
-        text_life=SLOW_TEXT_LIFE if rtt is not None and rtt > SLOW_RTT else TEXT_LIFE,
+        media_rounds=max(1, min(MOST_MEDIA_ROUNDS, held, fit_beside)),
+        media_per_arm=PER_ARM // 2 if 4 * PER_ARM * gap + life > SLOW_MEDIA_SECONDS else PER_ARM,
+        text_life=text_life,
+        text_gap=text_life / LIKE_AT_ONCE,
+        text_rounds=max(1.0, TEXT_SHARE * min(known) / TEXT_KBPS) if known else inf,
         rtt=rtt,
     )
 
 
-def _media_size(kbps: float | None, rtt: float | None) -> tuple[int, float]:
+def _media_size(kbps: float | None, rtt: float | None, hopeless: bool) -> tuple[int, float]:
     """(bytes one way, seconds that the link alone takes for them): enough to get ahead of the policer that is to be
-    excluded. The longer the round trip the later slow start shows it, and the slower the link the less it gains."""
+    excluded. The longer the round trip the later slow start shows it, and the slower the link the less it gains.
+    hopeless: there is only to be shown how slow the link is."""
     longer = (rtt or 0.0) - MEDIA_RTT
     size = int(MEDIA_SIZE * min(MOST_MEDIA_FACTOR, max(1.0, 1.0 + longer / MEDIA_RTT_STEP)))
     if kbps is None:
         return size, 0.0
+    if hopeless:
+        return MEDIA_SIZE, MEDIA_SIZE / (kbps * 125)
     gains = 1 - min(POLICED_KBPS / kbps, POLICED_SHARE)
     size = max(min(size, int(kbps * 125)), MEDIA_SIZE, int(AHEAD / gains))
     return size, size / (kbps * 125)
@@ -211,7 +257,8 @@ def draw_round(
     """One round of `plan.form`. Exchange numbers run from first_exchange in start order. length: of calls. phase: of
     slots (share of their length), so that rounds side by side do not start theirs together."""
     voice = plan.transport == "udp" and plan.form != "dns"
-    per_arm = size.per_arm if voice else PER_ARM
+    media = cell.function == "media" and plan.transport == "tcp"
+    per_arm = size.per_arm if voice else size.media_per_arm if media else PER_ARM
     if voice and length == "brief":
         per_arm = min(per_arm, BRIEF_PER_ARM)
     ports = ("app", "other") if "port" in plan.factors else ("app",)
@@ -226,7 +273,6 @@ def draw_round(
         starts = sorted(random.uniform(0.0, CALL_SPREAD) for _ in range(slots))
     else:
         seconds, gap = _sequence(cell, plan, size, mode)
-        media = cell.function == "media" and plan.transport == "tcp"
         sizes = media_sizes(size) if media else {}
         checkpoints = (seconds,)
         spread = 0.3 * min(gap, seconds / LIKE_AT_ONCE)
@@ -281,5 +327,6 @@ def _sequence(cell: Cell, plan: FormPlan, size: Sizing, mode: str) -> tuple[floa
         return DNS_LIFE, DNS_GAP
     if cell.function == "media":
         return size.media_life, size.media_gap
-    life = QUICK_TEXT_LIFE if mode == "quick" else size.text_life
-    return life, life / LIKE_AT_ONCE
+    if mode == "quick":
+        return QUICK_TEXT_LIFE, QUICK_TEXT_LIFE / LIKE_AT_ONCE
+    return size.text_life, size.text_gap

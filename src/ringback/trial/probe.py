@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ringback.flow.script import DatagramScript, Script, Send, StreamScript, Turn
 from ringback.record import Arm, Cell, DatagramOutcome, ExchangeSpec, Lane, Round, StreamOutcome, Transport
-from ringback.trial.plan import CALL_KBPS, Planned, Sizing, sizing
+from ringback.trial.plan import CALL_KBPS, Patience, Planned, Sizing, sizing
 
 FORM = "probe"
 KNOCK = "knock"  # a short stream over each path: a TCP handshake proves the address that its datagrams will come from
@@ -19,7 +19,8 @@ TRAIN = 40
 SIZE = 1200  # bytes of payload
 SECONDS = 2.0
 INITIAL_RTO_S = 1.0  # RFC 6298
-HURRIED, MOST_PATIENCE = 1 / 10, 4.0  # of media's controls: not over in time once connected; so much longer at most
+MOST_PATIENCE = Patience(media=4.0, text=2.0)  # text fails after ten seconds in any case
+HURRIED = 1 / 10  # of a series' controls: not over in time once connected; so much longer at most
 REPLY_AT = 0.8  # seconds: the train back starts after the one out has drained from a slow link
 
 
@@ -54,14 +55,14 @@ def rate_kbps(lane: Lane) -> float | None:
 
 class Link:
     """What is known of the first path's access link. Rates in kbit/s, round trip in seconds; None while unknown.
-    patience: how much longer media takes than the link's size and round trip ask for; losses and other traffic do that.
+    patience: how much longer streams take than the link's size and round trip ask for, for losses and other traffic.
     """
 
     def __init__(self) -> None:
         self.up: float | None = None
         self.down: float | None = None
         self.rtt: float | None = None
-        self.patience = 1.0
+        self.patience = Patience()
 
     def take(self, seen: Round, first_path: str) -> None:
         """A train, or a knock, is over."""
@@ -73,14 +74,14 @@ class Link:
             if self.rtt is not None and self.rtt > INITIAL_RTO_S:  # a lost SYN, sooner than such a round trip
                 self.rtt -= INITIAL_RTO_S
 
-    def media(self, series: Sequence[Round], patience: float) -> None:
-        """A series of media is over that was begun with so much patience. A transfer that is cut short says nothing of
-        losses and little of rates, so where many controls were, the next ones may take twice as long."""
+    def fared(self, function: str, series: Sequence[Round], patience: float) -> None:
+        """A series of media or text is over that was begun with so much patience. A transfer that is cut short says
+        nothing of losses and little of rates, so where many controls were, the next ones may take twice as long."""
         streams = [x.outcome for each in series for x in each.exchanges if x.spec.arm.payload == "control"]
         unfinished = [o.finished is None for o in streams if isinstance(o, StreamOutcome) and o.connected is not None]
         hurried = sum(unfinished) > HURRIED * len(unfinished)
-        if hurried and patience == self.patience:
-            self.patience = min(MOST_PATIENCE, 2 * self.patience)
+        if hurried and patience == self.patience.of(function):
+            self.patience = self.patience._replace(**{function: min(MOST_PATIENCE.of(function), 2 * patience)})
 
     def sizing(self, faster: float = 1.0) -> Sizing:
         """What it bears; of calls that are told so much faster than the app's."""

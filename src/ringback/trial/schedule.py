@@ -20,23 +20,25 @@ from ringback.record import Cell
 from ringback.trial import pairs
 from ringback.trial.cells import CellTrial
 from ringback.trial.crowding import Heard, codec_of
-from ringback.trial.plan import LONGEST_MEDIA_LIFE, Length, Mode, Sizing, Width, cells_of, form_plans
+from ringback.trial.plan import Length, Mode, Patience, Sizing, Width, cells_of, form_plans
 from ringback.trial.terms import Settings
 from ringback.verdict.weights import thresholds
 
 Lane = Literal["text", "voice", "alone", "media", "quiet"]
-"""`alone`: calls that nothing may run beside."""
+"""`alone`: what no other function may run beside."""
 
 MOST_SERIES: Mapping[str, int] = {"voice": 4, "text": 6, "media": 6, "outer": 2}
 THIN_SERIES: Mapping[int, int] = {1: 14, 2: 8}  # of calls, by exchanges of an arm: as much evidence, in smaller rounds
 PAIR_SERIES = 10  # likewise, where they run as pairs
 MOST_QUIET_SERIES: Mapping[str, int] = {"voice": 7, "text": 5, "media": 4, "outer": 7}
 SERIES_SECONDS: Mapping[str, float] = {"voice": 12.0, "outer": 12.0, "text": 40.0}
+QUIET_MEDIA_LIFE = 12.0  # of an exchange, for which QUIET_SECONDS were meant
 QUIET_SECONDS: Mapping[str, float] = {"text": 75.0, "media": 75.0}  # of a round, at most; of impatient media
 QUIET_CALL_SECONDS: Mapping[Length, float] = {"full": 48.0, "sample": 22.0}
 ALONE_LONGER = 2.0  # than these, at most, where the two of a pair run one after the other
 CALLS = ("voice", "outer")
 USUAL = Sizing()
+NO_PATIENCE = Patience()
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -80,7 +82,7 @@ class Schedule:
         return self._budget_s is None or elapsed + seconds <= self._budget_s
 
     def next(
-        self, running: Mapping[int, str], elapsed: float, size: Sizing = USUAL, patience: float = 1.0
+        self, running: Mapping[int, str], elapsed: float, size: Sizing = USUAL, patience: Patience = NO_PATIENCE
     ) -> list[Start]:
         """The rounds to start beside those that run on this path. running: lane by `id` of the trial. size: what the
         link bears; one cell's media in any case. patience: see `probe.Link`."""
@@ -90,12 +92,21 @@ class Schedule:
         lanes = set(running.values())
         if "alone" in lanes:
             return []
-        texts = [t for t in wanted if t.cell.function == "text" and id(t) not in running]
-        starts = [self._start(t, "text") for t in texts]
+        starts = [self._start(t, "text") for t in self._texts(wanted, running, size)]
         if not lanes & {"voice", "media"}:
             beside = bool(starts or running)
             starts += [s for s in self._call_or_media(wanted, size) if not (beside and s.lane == "alone")]
         return starts
+
+    def _texts(self, wanted: Sequence[CellTrial], running: Mapping[int, str], size: Sizing) -> list[CellTrial]:
+        """Those to start now: as many rounds side by side as the link bears, one cell's in any case."""
+        texts = [t for t in wanted if t.cell.function == "text" and id(t) not in running]
+        if self._mode != "default":
+            return texts
+        room = size.text_rounds - sum(t.streams for t in self._trials if running.get(id(t)) == "text")
+        rounds = list(accumulate(t.streams for t in texts))
+        nothing = "text" not in running.values()
+        return [t for i, t in enumerate(texts) if rounds[i] <= room or (i == 0 and nothing)]
 
     def _next_quiet(self, wanted: Sequence[CellTrial], elapsed: float, size: Sizing) -> list[Start]:
         self._rest = [start for start in self._rest if not start.trial.settled]
@@ -108,7 +119,7 @@ class Schedule:
         first = self._rest[0]
         seconds = QUIET_SECONDS.get(first.trial.cell.function) or QUIET_CALL_SECONDS[first.length]
         if first.trial.cell.function == "media":
-            seconds *= max(1.0, size.media_life / LONGEST_MEDIA_LIFE)
+            seconds *= max(1.0, size.media_life / QUIET_MEDIA_LIFE)
         return [self._rest.pop(0)] if self.affords(seconds, elapsed) else []
 
     def _call_or_media(self, wanted: Sequence[CellTrial], size: Sizing) -> list[Start]:
@@ -122,7 +133,8 @@ class Schedule:
                 return [self._call(trial, size)]
         media = [trial for trial in media if trial.series == least]
         rounds = list(accumulate(trial.streams for trial in media))
-        return [self._start(t, "media") for i, t in enumerate(media) if i == 0 or rounds[i] <= size.media_rounds]
+        lane: Lane = "alone" if size.thin and self._mode == "default" else "media"
+        return [self._start(t, lane) for i, t in enumerate(media) if i == 0 or rounds[i] <= size.media_rounds]
 
     def _call(self, trial: CellTrial, size: Sizing) -> Start:
         width = self._width(trial, size)
@@ -145,24 +157,27 @@ class Schedule:
         """A quick session of several cells of calls has no time to hear any in full. Text and media run again only in
         the forms that are not decided."""
         length = "sample" if self._sample else trial.next_length
-        plans = trial.open_plans if lane in ("text", "media") else trial.plans
+        plans = trial.open_plans if trial.cell.function in ("text", "media") else trial.plans
         return Start(trial, lane, length, plans, trial.series + 1)
 
-    def _wanted(self, trial: CellTrial, elapsed: float, size: Sizing, patience: float) -> bool:
+    def _wanted(self, trial: CellTrial, elapsed: float, size: Sizing, patience: Patience) -> bool:
         if not trial.wants_more:
             return False
         if not self._everywhere and trial.cell.path != self._paths[0] and self._clear(trial.cell):
             return False
         return self._mode == "quiet" or self.affords(self._seconds(trial, size, patience), elapsed)
 
-    def _seconds(self, trial: CellTrial, size: Sizing, patience: float) -> float:
+    def _seconds(self, trial: CellTrial, size: Sizing, patience: Patience) -> float:
         """Of the trial's next series, at most."""
         width = self._width(trial, size) if trial.cell.function in CALLS else "usual"
         if width != "usual":
             return QUIET_CALL_SECONDS[self._small_length(trial, width)] * (ALONE_LONGER if width == "alone" else 1)
         if trial.cell.function == "media":
             return size.beside(trial.streams).patient(patience).media_seconds
-        return SERIES_SECONDS[trial.cell.function]
+        seconds = SERIES_SECONDS[trial.cell.function]
+        if trial.cell.function == "text" and self._mode == "default":
+            seconds *= size.beside(trial.streams).patient(patience).text_seconds / USUAL.text_seconds
+        return seconds
 
     def _clear(self, cell: Cell) -> bool:
         """Whether the same cell is shown to work on the first path."""

@@ -306,8 +306,8 @@ class Session:
         if not any(isinstance(a, RoundActivity) and a.trial is trial for a in self._activities):
             if trial.rounds:
                 trial.weigh()
-            if trial.cell.function == "media":
-                self._link.media(trial.latest, trial.patience)
+            if trial.cell.function in ("media", "text"):
+                self._link.fared(trial.cell.function, trial.latest, trial.patience)
             if self._progress is not None and not trial.wants_more:
                 self._progress(repr(trial.cell), sum(not t.wants_more for t in self._trials), len(self._trials))
 
@@ -343,11 +343,11 @@ class Session:
 
     def _series(self, start: Start, now: float) -> list[Command]:
         trial = start.trial
-        trial.begin(start.series, self._link.patience)
+        trial.begin(start.series, self._link.patience.of(trial.cell.function))
         commands: list[Command] = []
         assert self._grant is not None
         path = self._outside if trial.cell.function == "outer" else trial.cell.path
-        size = self._link.sizing().beside(trial.streams).patient(trial.patience)
+        size = self._link.sizing().beside(trial.streams).patient(self._link.patience)
         if trial.cell.function in CALLS and self._settings.mode == "default":
             trial.most_rounds = most_calls(trial.most_rounds, size)
         replay = self._settings.replay

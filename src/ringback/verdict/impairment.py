@@ -22,6 +22,7 @@ from ringback.verdict.finding import Finding
 MIN_MOS = 2.5
 MIN_KBPS = 200.0
 MAX_FAILURES = 0.20
+TEXT_TRY_S = 10.0  # after which a try of text fails
 LEAST_HEARD_S = 2.5
 FEW = 2  # calls at once that are as good as one alone
 ONE_TRIP_MS = 900.0  # a connect slower than this needed a second SYN (RFC 6298: 1 s), or is hopeless anyhow
@@ -72,15 +73,36 @@ def by_controls(
         if udp == "blocked" or streams_fare_better(calls, [t for t in tries if t.path == cell.path]):
             return Impairment(_transport_finding([r for r in rounds if r.form != "dns"]), "transport", "udp-unusable")
         return Impairment(Finding("none"), None, "link-unusable")
-    streams = [c for c in controls if isinstance(c, StreamOutcome)]
-    if not streams:
-        return None
+    return _link(streams_unusable(cell, rounds))
+
+
+def streams_unusable(cell: Cell, rounds: Sequence[Round]) -> bool:
+    """Whether the controls show text or media to be unusable on this link: most of media's uploads, or most of its
+    downloads, are too slow (their median is, whatever few were held up), or too many tries of text are not set up."""
+    controls = [x for r in rounds if r.form != "dns" for x in r.exchanges if x.spec.arm.payload == "control"]
+    streams = [(c.outcome, c.spec.seconds) for c in controls if isinstance(c.outcome, StreamOutcome)]
     if cell.function == "media":
-        rates = [rate for s in streams if (rate := goodput_kbps(s)) is not None]
-        return _link(_upper(np.array(rates)) < MIN_KBPS)
-    failed = sum(s.failure is not None for s in streams)
-    # two-sided 95 %, as elsewhere here
-    return _link(shares.counted(failed, len(streams), 0.975).lower > MAX_FAILURES)
+        rates = [[transfer.kbps for s, _ in streams if (transfer := of(s))] for of in (transfers.upload, _begun)]
+        return any(_mostly(sum(rate < MIN_KBPS for rate in way), len(way), 0.5) for way in rates)
+    return _mostly(sum(_not_set_up(s, seconds) for s, seconds in streams), len(streams), MAX_FAILURES)
+
+
+def _mostly(hits: int, n: int, share: float) -> bool:
+    """Whether more than that share is hit, by the two-sided 95 % interval, as elsewhere here."""
+    return shares.counted(hits, n, 0.975).lower > share
+
+
+def _begun(stream: StreamOutcome) -> transfers.Transfer | None:
+    """The download, where anything of it came: before that it may not have had the time."""
+    received = transfers.download(stream)
+    return received if received is not None and received.arrivals else None
+
+
+def _not_set_up(stream: StreamOutcome, seconds: float) -> bool:
+    """A try of text without any answer, which was refused or had the time after which one fails."""
+    if stream.arrivals or stream.failure is None:
+        return False
+    return seconds >= TEXT_TRY_S or stream.failure != "generic_timeout_error"
 
 
 def unheard(cell: Cell, rounds: Sequence[Round], codec: quality.Codec) -> bool:
@@ -204,15 +226,6 @@ def _flawless(call: Call) -> Call:
 def _flawless_way(way: Way) -> Way:
     least = float(np.nanpercentile(way.delay, 10)) if way.arrived else 0.0
     return replace(way, passed=np.ones(way.packets, dtype=bool), delay=np.full(way.packets, least), corrupted=0)
-
-
-def goodput_kbps(stream: StreamOutcome) -> float | None:
-    """kbit/s of the slower of upload and download, of what came where it did not end: a picture that can't be sent is
-    as little use as one that can't be had. None where the far end's record never came."""
-    sent, received = transfers.upload(stream), transfers.download(stream)
-    if sent is None or received is None:
-        return None
-    return min(sent.kbps, received.kbps) if received.arrivals else sent.kbps
 
 
 def _upper(values: Floats) -> float:

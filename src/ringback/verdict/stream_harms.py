@@ -24,7 +24,7 @@ FAIL_SHARE = 1 / 2
 STREAM_CUT = 2 / 3  # of all its bytes, but never below the cut-off that counts as a restriction
 TEXT_LOSS, MEDIA_LOSS = 0.20, 0.10
 TEXT_DELAY_S = 1.3
-TRIP_SLACK_S = 0.2  # of a round trip that is not taken off what an answer needs: jitter makes some come earlier
+TRIP_SLACK_S = 0.2  # of a trip, half of it at most, not taken off what an answer needs: jitter makes some come earlier
 TEXT_CUT_BYTES, MEDIA_CUT_BYTES = 4_000, 64_000
 TEXT_POLICE_KBPS, TEXT_POLICE_BURST = 24.0, 2_000  # 16 kbit/s counts as a restriction
 MEDIA_POLICE_KBPS, MEDIA_POLICE_BURST = 1_500.0, 40_000  # 1,000 kbit/s and 32 kB count
@@ -34,6 +34,13 @@ INITIAL_RTO_S, MIN_RTO_S = 1.0, 0.2  # RFC 6298; the smaller one is what common 
 SHORT_TRIP_S = 0.010  # a path so short that loss is felt by its timeouts, and our own ends are as slow as it
 FAR_FASTER = 0.5  # of the time that loss takes over SHORT_TRIP_S: below the least timeout, and none was met
 MATHIS = 1.22  # Mathis et al. 1997: rate = 1.22 MSS / (RTT sqrt(p)); timeouts make real ones slower
+SLOW_SEGMENT_S = 0.010  # between two segments of a link of 1,200 kbit/s: from which they come one by one
+FASTER = 25  # per cent of the transfers that show the link's pace: half of them may have been slowed
+PAUSE = 3.0  # times as long as usual
+IN_FLIGHT = 16  # segments after one that was lost whose loss may share its pause: twice what a window then holds
+OWN = 4  # segments whose loss may share a pause that there is in any case
+TOO_LITTLE = 1 / 2  # of its bytes, below which a transfer counts as the worst: so few say nothing of pauses
+PAUSES_SCALE = 8.0
 STEEP = (*COARSE, 60.0)
 A_WAIT, MANY_WAITS = 0.75, 6.0  # of MIN_RTO_S beyond a round trip that make a wait; as many as count as the worst
 
@@ -119,7 +126,8 @@ def _text_police(s: Streams, lot: Lot, way: str) -> Bets:
     sizes = [o.up_expected if way == "out" else o.down_expected for o in s.outcomes]
     needed = np.array([_needed(n, TEXT_POLICE_KBPS, TEXT_POLICE_BURST) for n in sizes])
     slower = _slower(s.finish, reference, s.connected + needed)
-    trip = max(0.0, _least_trip(s) - TRIP_SLACK_S) if way == "in" else 0.0
+    least = _least_trip(s)
+    trip = least - min(TRIP_SLACK_S, least / 2) if way == "in" else 0.0
     lead = np.array([_messages_lead(o, way, TEXT_POLICE_KBPS, trip) for o in s.outcomes])
     return slower, _early(lead, reference, TEXT_POLICE_BURST, TEXT_LEAD_SCALE)
 
@@ -134,17 +142,26 @@ def _messages_lead(o: StreamOutcome, way: str, kbps: float, trip: float = 0.0) -
     """By how many bytes what came this way was ever ahead of `kbps` since it could begin, or its last message since
     it could be sent: a bucket that was full then has let pass no more than its burst beyond that, whatever was lost
     later. Outward, by the far end's clock, it begins with the first byte. Inward no answer is here before a `trip`
-    after it was asked for, wherever on the way the bucket is: counted from then on, or a long round trip alone would
-    hide a certificate's few kB behind the policer's rate."""
+    after it was asked for, wherever on the way the bucket is, and not before all that asks for it had passed the link:
+    counted from then on, or a long round trip, or a thin link, alone would hide a few kB behind the policer's rate."""
     if o.connected is None:
         return 0.0
     start, rows, before = o.connected, o.arrivals, o.down_expected - o.down_last
     if way == "out":
         start, rows, before = 0.0, o.up_arrivals, o.up_expected - o.up_last
     asked = next((at for at, n in rows if n >= before), None) if before else start
+    if way == "in" and asked is not None:
+        asked += _asking_s(o)
     last = [] if asked is None else [(at - asked, n - before) for at, n in rows if n > before]
     whole = [(at - start, n) for at, n in rows]
     return max(_ahead([(max(0.0, at - trip), n) for at, n in part], kbps) for part in (whole, last))
+
+
+def _asking_s(o: StreamOutcome) -> float:
+    """Seconds, by the far end's clock, from the first to the last of what the near end said last."""
+    before = o.up_expected - o.up_last
+    rows = [at for at, n in o.up_arrivals if n > before]
+    return rows[-1] - rows[0] if rows else 0.0
 
 
 def _text_loss(s: Streams, lot: Lot, rng: np.random.Generator) -> Bets:
@@ -231,12 +248,38 @@ def _steady_kbps(one: Transfer) -> float | None:
     return (total - n) / 125 / (one.arrivals[-1][0] - at) if one.arrivals[-1][0] > at else None
 
 
-def _media_loss(s: Streams, lot: Lot, way: str) -> Bets:
+def _pauses(ones: Sequence[Transfer]) -> Floats | None:
+    """How many pauses each transfer had for a segment of what came; None where the link is too fast for them to tell.
+
+    On a slow link segments come one by one, evenly, from the first on. One that was lost holds up what was sent after
+    it, whatever the sender does, until it has come again: a round trip, and what was queued by then."""
+    gaps = [float(np.median(np.diff([at for at, _ in one.arrivals]))) for one in ones if len(one.arrivals) > 1]
+    if not gaps or (usual := float(np.percentile(gaps, FASTER))) < SLOW_SEGMENT_S:
+        return None
+    pause = max(PAUSE * usual, min(one.trip for one in ones))
+    counts = [(np.diff([at for at, _ in one.arrivals]) > pause).sum() for one in ones]
+    return np.array([n / max(1.0, one.got / MSS) for n, one in zip(counts, ones, strict=True)])
+
+
+def _more_pauses(pauses: Floats, ones: Sequence[Transfer], reference: Flags, rng: np.random.Generator) -> Bet:
+    """What added loss does to them, at least: of the segments lost, those soon after one before, whose pause they may
+    share, are not counted, nor those close to a pause that there was without."""
+    segments = np.array([int(one.got / MSS) for one in ones])
+    spared = (segments * np.maximum(0.0, 1 - OWN * pauses)).astype(int)
+    each = MEDIA_LOSS / (1 + MEDIA_LOSS * IN_FLIGHT)
+    more = rng.binomial(np.broadcast_to(spared, (DRAWS, len(spared))), each) / np.maximum(1, segments)
+    scores = np.where(reference, pauses + more, pauses)
+    little = np.array([one.got < TOO_LITTLE * one.size for one in ones])
+    return Bet(filled(np.where(little, 1.0, PAUSES_SCALE * scores)), STEEP)
+
+
+def _media_loss(s: Streams, lot: Lot, way: str, rng: np.random.Generator) -> Bets:
     """The rate that loss allows (Mathis): the link's own, as the reference's goodput implies it, and the harm's;
     outward what is sent again takes the access link's time again. On a slow link little more than that shows, so it
     is bet once more without the dead zone below which nothing counts as a restriction. On a path of next to no round
     trip it is what loss does over a short one, as long as every transfer of the round was far faster than that: there
-    the formula's rate is that at which programs work, and what loss adds are timeouts."""
+    the formula's rate is that at which programs work, and what loss adds are timeouts. Where a link is so slow
+    that a loss takes little of its rate, the pauses that each makes are bet on in place of that second bet."""
     ones = _known(s, way)
     if ones is None:
         return _nothing(s)
@@ -255,6 +298,8 @@ def _media_loss(s: Streams, lot: Lot, way: str) -> Bets:
         span = again * (ones[i].seconds - ones[i].trip)
         harmed[i] = ones[i].trip + np.sqrt(span**2 + (ones[i].size / allowed) ** 2)
     slower = _slower(times, reference, harmed)
+    if (pauses := _pauses(ones)) is not None:
+        return slower, _more_pauses(pauses, ones, reference, rng)
     best = float(harmed.min())
     plain = np.log(harmed / max(best, 1e-3)) / np.log(TIME_RATIO) if np.isfinite(best) else np.ones(len(harmed))
     return slower, Bet(filled(plain)[None, :], STEEP)
@@ -274,7 +319,7 @@ STREAM_HARMS: Mapping[str, Mapping[str, Callable[[Streams, Lot, np.random.Genera
         "cut-off": lambda s, lot, g: _cut(s, ~lot.chosen, MEDIA_CUT_BYTES),
         "police-out": lambda s, lot, g: _media_police(s, lot, "out"),
         "police-in": lambda s, lot, g: _media_police(s, lot, "in"),
-        "loss-out": lambda s, lot, g: _media_loss(s, lot, "out"),
-        "loss-in": lambda s, lot, g: _media_loss(s, lot, "in"),
+        "loss-out": lambda s, lot, g: _media_loss(s, lot, "out", g),
+        "loss-in": lambda s, lot, g: _media_loss(s, lot, "in", g),
     },
 }
