@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App
 from rich.text import Text
 
 from ringback.cli import exits, speech
 from ringback.cli.exits import Exit, FailOn
+from ringback.cli.garbage import seldom_sought
 from ringback.cli.progress import progress
 from ringback.cli.switches import SWITCHES
 from ringback.errors import BadInput
@@ -122,16 +123,21 @@ def _world(
     net: Literal["sim", "namespaces"], language: Language
 ) -> Callable[..., Iterator[Measurement | NetworkRecord]]:
     """What runs it. Where namespaces are refused that is virtual time, and a line says what this leaves out."""
-    from ringback.lab.run import run_sim
-
     if net == "sim":
-        return run_sim
+        return _in_virtual_time
     from ringback.lab.kernel_run import refused, run_namespaces
 
     if (why := refused()) is None:
         return run_namespaces
     print(load(language).say("progress.no-kernels", why=why), file=sys.stderr)
-    return run_sim
+    return _in_virtual_time
+
+
+def _in_virtual_time(*given: Any, **named: Any) -> Iterator[Measurement | NetworkRecord]:
+    from ringback.lab.run import run_sim
+
+    with seldom_sought():
+        yield from run_sim(*given, **named)
 
 
 def _participants(

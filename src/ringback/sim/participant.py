@@ -12,7 +12,7 @@ from ringback.sim.packet import ICMP, IPV4_HEADER, TCP, UDP, UDP_HEADER, Packet
 from ringback.sim.side import Side
 from ringback.sim.stream import EndStream
 from ringback.sim.tcp import Stack
-from ringback.trial.seam import Ask, Close, Command, End, Event, Open, Received, Refused, Send, Write
+from ringback.trial.seam import Ask, Close, Command, End, Event, Open, Received, Refused, Send, Sent, Write
 
 PORTS = (20_000, 60_000)  # local ports are drawn from here, each once
 DEFAULT_TTL = 64
@@ -63,7 +63,7 @@ class Participant:
         }
         self._side = Side("near", near, clock, self._send, table, transcript, decides=True)
         self._tell = self._side.tell
-        self._left = self._side.left
+        self._note = self._side.note
 
     def start(self) -> None:
         self._side.start()
@@ -91,7 +91,9 @@ class Participant:
         socket.away(
             Packet(UDP, self._address, socket.port, socket.host, socket.remote_port, data, HEADERS + len(data), ttl)
         )
-        self._left(command.flow, command.index)
+        now = self._clock.now
+        if not self._note(command.flow, command.index, now):  # nearly all are a call's, and make no more than a note
+            self._tell(Sent(command.flow, command.index, now))
 
     def _write(self, command: Write) -> None:
         if (stream := self._streams.get(command.flow)) is not None:  # type: ignore[call-overload]

@@ -22,6 +22,7 @@ from ringback.trial.seam import (
     Received,
     Refused,
     Send,
+    Sent,
     Write,
 )
 
@@ -61,7 +62,7 @@ class Peer:
         table: dict[type, Callable[..., None]] = {Open: self._open, Write: self._write, Close: self._close}
         self._side = Side("far", far, clock, self._send, table, transcript)
         self._tell = self._side.tell
-        self._left = self._side.left
+        self._note = self._side.note
 
     def start(self) -> None:
         self._side.start()
@@ -86,7 +87,9 @@ class Peer:
         data = command.data
         ttl = DEFAULT_TTL if command.ttl is None else command.ttl
         self._away(Packet(UDP, self._address, port, remote, remote_port, data, HEADERS + len(data), ttl))
-        self._left(command.flow, command.index)
+        now = self._clock.now
+        if not self._note(command.flow, command.index, now):  # nearly all are a call's, and make no more than a note
+            self._tell(Sent(command.flow, command.index, now))
 
     def _write(self, command: Write) -> None:
         if (stream := self._streams.get(command.flow)) is not None:

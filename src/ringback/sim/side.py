@@ -6,11 +6,16 @@ from math import inf
 from operator import attrgetter
 
 from ringback.sim.clock import Clock
-from ringback.trial.seam import Close, Command, End, Event, Flow, Send, Sent
+from ringback.trial.seam import Close, Command, End, Event, Flow, Send
 
 DUE = attrgetter("at")
 MANY = 8  # commands at once from which on their sends are queued apart
 STUCK = 10_000  # wakes at one instant after which an end must be broken
+
+
+def _not_noted(flow: Flow, index: int, at: float) -> bool:
+    """Instead of an end's own, so that every `Sent` is told and stands in the transcript."""
+    return False
 
 
 class Side:
@@ -33,7 +38,8 @@ class Side:
         self._name = name
         self._end = end
         self._handle = end.handle
-        self._note = end.note
+        self.note = _not_noted if transcript is not None else end.note
+        """Asked of each datagram that went out; where it says no, the end is told `Sent`."""
         self._decides = decides
         self._clock = clock
         self._send = send
@@ -61,11 +67,6 @@ class Side:
         if self._decides and end.finished:
             self._clock.stopped = True
 
-    def left(self, flow: Flow, index: int) -> None:
-        """A datagram went out now. Nearly all are a call's, and make no more than a note."""
-        if self._transcript is not None or not self._note(flow, index, self._clock.now):
-            self.tell(Sent(flow, index, self._clock.now))
-
     def _settle(self) -> None:
         self.plan()
         if self._decides and self._end.finished:
@@ -79,13 +80,15 @@ class Side:
         due = False
         if len(commands) >= MANY:
             commands, due = self._take_sends(commands)
-        for command in commands:
+        for left, command in enumerate(commands, 1 - len(commands)):
             if type(command) is Send:
-                if command.at <= now:
+                if command.at > now:
+                    heappush(heap, (command.at, order(), send, command))
+                elif left or (heap and heap[0][0] <= now):
                     due = True
                     heappush(heap, (now, order(), send, command))
-                else:
-                    heappush(heap, (command.at, order(), send, command))
+                else:  # nothing can come before it: most replies
+                    send(command)
             elif due and type(command) is Close:
                 clock.at(now, self._table[Close], command)  # after the sends before it
             else:
