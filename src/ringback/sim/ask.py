@@ -3,6 +3,7 @@
 The mask keeps bodies from looking like anything a rule could recognise, as TLS would.
 """
 
+import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -18,7 +19,6 @@ TIMEOUT_S = 15.0
 TIMED_OUT = "generic_timeout_error"
 CUT_SHORT = "eof_error"
 NONCE, LENGTH = 16, 4  # bytes
-DRAWN = 4096  # bytes of a mask that are drawn at once
 REFUSED = b"\x00"  # first byte of an answer whose request could not be met; the rest says why
 MET = b"\x01"
 
@@ -38,13 +38,12 @@ def unframed(received: bytes) -> bytes | None:
 
 
 def _masked(data: bytes, nonce: bytes) -> bytes:
-    mask = np.frombuffer(_mask(nonce, -(-len(data) // DRAWN) * DRAWN), np.uint8)
-    return (np.frombuffer(data, np.uint8) ^ mask[: len(data)]).tobytes()
+    return (np.frombuffer(data, np.uint8) ^ np.frombuffer(_mask(nonce, len(data)), np.uint8)).tobytes()
 
 
-@lru_cache(16)  # both ends of a request want the same one, and its beginning for the length
+@lru_cache(16)  # both ends of a request want the same one
 def _mask(nonce: bytes, size: int) -> bytes:
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(nonce, "big"))).bytes(size)
+    return hashlib.shake_128(nonce).digest(size)
 
 
 class AskClient:

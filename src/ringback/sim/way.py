@@ -30,12 +30,13 @@ class _Stop:
     Most packets pass unchanged and at once; they take the short way through `outward` and `inward`.
     """
 
-    __slots__ = ("_in_gap", "_out_call", "_out_gap", "_out_goal", "above", "below", "box", "hop", "way")
+    __slots__ = ("_clock", "_in_gap", "_out_call", "_out_gap", "_out_goal", "_packet", "above", "below", "hop", "way")
 
     def __init__(self, way: "Way", hop: int, box: Box) -> None:
         self.way = way
         self.hop = hop
-        self.box = box
+        self._clock = way.clock
+        self._packet = box.packet
         self.above: _Stop | None = None
         self.below: _Stop | None = None
 
@@ -45,9 +46,9 @@ class _Stop:
         self._in_gap = self.way.step_in(self.hop, self.below)
 
     def outward(self, packet: Packet) -> None:
-        clock = self.way.clock
+        clock = self._clock
         now = clock.now
-        passages = self.box.packet(packet, True, now)
+        passages = self._packet(packet, True, now)
         if len(passages) == 1:
             at, left, away = passages[0]
             if away and at <= now and left.ttl >= self._out_goal:
@@ -57,12 +58,12 @@ class _Stop:
             self._leave(passage, True)
 
     def inward(self, packet: Packet) -> None:
-        way = self.way
-        clock = way.clock
+        clock = self._clock
         now = clock.now
-        passages = self.box.packet(packet, False, now)
+        passages = self._packet(packet, False, now)
         if len(passages) == 1:
             at, left, away = passages[0]
+            way = self.way
             if not away and at <= now and left.ttl > way.hops:
                 below = self.below
                 if below is not None:
@@ -77,13 +78,13 @@ class _Stop:
         at, packet, away = passage
         if away != came_outward and packet.ttl < FRESH_TTL:
             packet = packet.copy(ttl=FRESH_TTL)  # made here, perhaps from a packet whose TTL was running out
-        self.way.clock.at(at, self._leave_outward if away else self._leave_inward, packet)
+        self._clock.at(at, self._leave_outward if away else self._leave_inward, packet)
 
     def _leave_outward(self, packet: Packet) -> None:
-        self.way.climb(packet, self.way.clock.now, self.hop, self.above)
+        self.way.climb(packet, self._clock.now, self.hop, self.above)
 
     def _leave_inward(self, packet: Packet) -> None:
-        self.way.descend(packet, self.way.clock.now, self.hop, self.below)
+        self.way.descend(packet, self._clock.now, self.hop, self.below)
 
 
 class Way:

@@ -176,9 +176,11 @@ def round_scores(
     codec: quality.Codec,
 ) -> list[float]:
     """MOS of each of a round's calls; bursts are those that the round's controls share (`shared_burst_ratio`)."""
-    parts = [quality.due(control, read_to) for control in controls]
+    each = {id(call): call for call in (*controls, *calls)}  # the same ones often
+    due = {key: quality.due(call, read_to) for key, call in each.items()}
+    parts = [due[id(control)] for control in controls]
     burst = max(quality.shared_burst_ratio([lanes[side] for lanes in parts if len(lanes) > side]) for side in (0, 1))
-    return [quality.lane_quality(quality.due(call, read_to), codec, burst) for call in calls]
+    return [quality.lane_quality(due[id(call)], codec, burst) for call in calls]
 
 
 def streams_fare_better(calls: Sequence[DatagramOutcome], tries: Sequence[Try]) -> bool:

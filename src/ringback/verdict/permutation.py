@@ -107,14 +107,15 @@ def log_e_by_stratum(log_weights: Floats, chosen: Flags, strata: Ints) -> Floats
 
     The most a stratum of n with k chosen can give is C(n, k); one whose exchanges are all chosen, or none, gives 1.
     """
-    result = []
-    for stratum in np.unique(strata):
-        inside = strata == stratum
-        picked = chosen[inside]
-        n, k = int(inside.sum()), int(picked.sum())
-        own = log_weights[..., inside]
-        result.append(own[..., picked].sum(axis=-1) - log_symmetric(own, k) + log(comb(n, k)))
-    return np.stack(result)
+    members = [np.flatnonzero(strata == stratum) for stratum in sorted(set(strata.tolist()))]
+    chosen_of = [inside[chosen[inside]] for inside in members]
+    sizes = [(len(inside), len(picked)) for inside, picked in zip(members, chosen_of, strict=True)]
+    result = np.stack([log_weights[..., picked].sum(axis=-1) for picked in chosen_of])
+    for n, k in set(sizes):  # mostly the same for all, which then are reckoned at once
+        alike = [i for i, size in enumerate(sizes) if size == (n, k)]
+        symmetric = log_symmetric(log_weights[..., np.stack([members[i] for i in alike])], k)
+        result[alike] = result[alike] - np.moveaxis(symmetric, -1, 0) + log(comb(n, k))
+    return result
 
 
 def log_e_values(scores: Floats, chosen: Flags, strata: Ints, lambdas: Sequence[float]) -> Floats:
