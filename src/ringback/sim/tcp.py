@@ -18,6 +18,7 @@ HEADERS = IPV4_HEADER + TCP_HEADER + 12  # with timestamps
 SYN_SIZE = 60
 SACK_OVERHEAD, SACK_BLOCK = 4, 8
 SYN_TRIES = 7  # Linux, tcp_syn_retries = 6: gives up after 127 s
+DRAWN = 16  # sequence numbers at once
 HARD_ERRORS = {0: "network_unreachable", 1: "host_unreachable", 2: "host_unreachable", 3: "connection_refused"}
 """By code of ICMP destination unreachable: the failure while connecting (RFC 1122 section 4.2.3.9, and Linux)."""
 
@@ -283,6 +284,7 @@ class Stack:
         self._rng = rng
         self._accept = accept
         self._connections: dict[tuple[int, str, int], Connection] = {}
+        self._sequences: list[int] = []  # drawn beforehand: one by one they cost a tenth of a connection
 
     def connect(self, port: int, host: str, host_port: int, owner: Owner, away: Call, ttl: int) -> Connection:
         """Open a connection from local `port`; the owner hears `opened` or `ended`."""
@@ -328,7 +330,9 @@ class Stack:
                 connection.refuse(error)
 
     def _sequence(self) -> int:
-        return int(self._rng.integers(1, 1 << 31))
+        if not self._sequences:
+            self._sequences = self._rng.integers(1, 1 << 31, DRAWN).tolist()
+        return self._sequences.pop()
 
     def _refusal(self, packet: Packet) -> Packet:
         """RST for a packet that belongs to no connection (RFC 9293 section 3.10.7.1)."""

@@ -6,7 +6,8 @@ packet's place in the script as the exchange's clock.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import compress
 from math import isnan, nan
@@ -48,6 +49,12 @@ class Half:
     def refuse(self, event: Refused) -> None:
         note(event, self.icmp)
 
+    def take_timed(self, start: float, until: float) -> Sequence[int]:
+        """Which of our timed packets are due before `until` and were not taken before; both on the clock of `start`."""
+        first, ours = self.next, self.ours
+        self.next = bisect_left(self.timed, until, first, key=lambda i: start + ours[i].at)
+        return self.timed[first : self.next]
+
 
 def _known(at: float | None) -> bool:
     return at is not None
@@ -87,16 +94,10 @@ class NearDatagram(Half):
     def end(self) -> float:
         return self.start + self.script.seconds + GRACE
 
-    def due(self, until: float) -> Iterator[Command]:
+    def due(self, until: float) -> Sequence[Command]:
         """Timed sends before `until` (same clock as `start`)."""
-        timed, ours = self.timed, self.ours
-        while self.next < len(timed):
-            i = timed[self.next]
-            at = self.start + ours[i].at
-            if at >= until:
-                return
-            self.next += 1
-            yield Send(self.flow, at, ours[i].data, i, self.ttls[i])
+        flow, start, ours, ttls = self.flow, self.start, self.ours, self.ttls
+        return [Send(flow, start + ours[i].at, ours[i].data, i, ttls[i]) for i in self.take_timed(start, until)]
 
     def take(self, event: Sent | Received) -> Sequence[Command]:
         """A packet of this flow went out or came in."""
@@ -193,13 +194,9 @@ class FarDatagram(Half):
         commands: list[Command] = []
         assert self.anchor is not None
         until = now + (FAR_STRETCH if self.proven else LIMITED_STRETCH)
-        timed, ours = self.timed, self.ours
-        while self.next < len(timed):
-            i = timed[self.next]
-            at = self.anchor + ours[i].at
-            if at >= until:
-                break
-            self.next += 1
+        start, ours = self.anchor, self.ours
+        for i in self.take_timed(start, until):
+            at = start + ours[i].at
             self._send(i, at if at > now else now, commands)
         self.handed_to = until
         return commands

@@ -11,6 +11,7 @@ from ringback.errors import BadInput
 from ringback.wire.malformed import Malformed
 
 ALERT, HANDSHAKE, APPLICATION_DATA = 21, 22, 23  # content types
+FIXED = 49  # bytes of a ClientHello beside its lists: headers of record and handshake, version, random, lengths
 MAX_FRAGMENT = 16384  # RFC 8446 section 5.1
 _MAX_CIPHERTEXT = MAX_FRAGMENT + 2048  # what TLS 1.2 lets stand on the wire
 CLIENT_HELLO, SERVER_HELLO = 1, 2
@@ -138,7 +139,7 @@ def client_hello(
     ]
     hello = Hello(CLIENT_HELLO, random, session, (cipher, *CIPHERS), tuple(extensions))
     if size is not None:
-        room = size - len(encode_hello(hello)) - 4
+        room = size - _encoded_size(hello) - 4
         if room < 0:
             raise BadInput(f"hello does not fit {size} bytes by {-room}", "tls.client_hello")
         hello = Hello(CLIENT_HELLO, random, session, hello.ciphers, (*extensions, (PADDING, bytes(room))))
@@ -171,6 +172,12 @@ def encode_hello(hello: Hello) -> bytes:
         body += _block(b"".join(_pack_words((kind,)) + _block(value, 2) for kind, value in hello.extensions), 2)
     version = 0x0301 if client else TLS12  # RFC 8446 section 5.1: 0x0301 for a first ClientHello
     return records(HANDSHAKE, bytes((hello.kind,)) + _block(body, 3), version)
+
+
+def _encoded_size(hello: Hello) -> int:
+    """Bytes that a ClientHello of one record takes."""
+    listed = 2 * len(hello.ciphers) + len(hello.session) + len(hello.compression)
+    return FIXED + listed + sum(4 + len(value) for _, value in hello.extensions or ())
 
 
 def records(content_type: int, data: bytes, version: int = TLS12) -> bytes:
