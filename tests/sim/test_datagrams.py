@@ -60,6 +60,23 @@ def test_sends_handed_over_at_once_go_out_in_the_order_of_time_then_of_the_list(
     assert [sent.index for sent in near.saw(Sent)] == sorted(range(10), key=lambda n: times[n])
 
 
+@pytest.mark.parametrize("record", [False, True])
+def test_replies_due_now_go_out_in_their_order_and_before_the_close_behind_them(record):
+    def answers(event, now):
+        if not isinstance(event, Received):
+            return []
+        return [Send(event.flow, now, b"a", 0), Send(event.flow, now, b"b", 1), Close(event.flow)]
+
+    near, far = HandEnd([OPEN, Send(1, 1, b"x", 0)]), HandEnd(rule=answers)
+    world = World(near, far, network(), seed=1, record=record)
+    world.run()
+    arrived = far.saw(Received)[0].at
+    assert [(sent.index, sent.at) for sent in far.saw(Sent)] == [(0, arrived), (1, arrived)]
+    assert [got.data for got in near.saw(Received)] == [b"a", b"b"]
+    told = [event for _, name, event in world.transcript if name == "far" and isinstance(event, Sent)]
+    assert told == (far.saw(Sent) if record else [])
+
+
 def test_a_ttl_that_runs_out_at_hop_3_names_router_3():
     near = HandEnd([OPEN, Send(1, 0, b"x", 0, ttl=3)])
     far = HandEnd()

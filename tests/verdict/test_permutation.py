@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ringback.record import Arm
 from ringback.verdict.permutation import (
     _symmetric_of_logarithms,
+    log_e_by_stratum,
     log_e_values,
     log_mix,
     log_symmetric,
@@ -113,6 +114,19 @@ def test_all_alike_is_worth_one():
 def test_a_stratum_without_a_choice_says_nothing():
     s, chosen = np.array([1.0, 1.0, 0.0, 0.0]), np.array([True, True, False, False])
     assert log_e_values(s, chosen, np.array([0, 0, 1, 1]), (8.0,)) == pytest.approx([0.0])
+
+
+def test_strata_reckoned_together_are_what_each_is_by_itself():
+    rng = np.random.default_rng(3)
+    strata = rng.permutation(np.repeat([0, 1, 2, 7], [6, 4, 6, 6]))  # two sizes, and not in order
+    chosen = np.zeros(len(strata), dtype=bool)
+    for stratum, k in ((0, 3), (1, 2), (2, 3), (7, 4)):
+        chosen[rng.permutation(np.flatnonzero(strata == stratum))[:k]] = True
+    weights = 3 * rng.normal(size=(5, 2, len(strata)))
+    together = log_e_by_stratum(weights, chosen, strata)
+    for row, stratum in zip(together, (0, 1, 2, 7), strict=True):
+        own = strata == stratum
+        assert np.array_equal(row, log_e_by_stratum(weights[..., own], chosen[own], strata[own])[0])
 
 
 def test_ties_share_their_rank_and_the_better_half_has_none():

@@ -133,3 +133,10 @@ def test_a_direction_in_which_nothing_was_due_yet_is_not_held_against_a_call() -
     assert quality.call_mos(DatagramOutcome(first, back), OPUS) > 4
     lost = Lane(scheduled=[0.0, 0.25], sizes=[20, 20], sent=[0.0, 0.25], received=[None, None])
     assert quality.call_mos(DatagramOutcome(lost, back), OPUS) == 1.0
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 100, 331])
+def test_quartiles_of_delays_are_numpys_own_to_the_bit(count):
+    delays = sorted(np.random.default_rng(count).normal(size=count).tolist())
+    found = [quality._quantile(delays, share) for share in (0.25, 0.5, 0.75)]
+    assert found == np.percentile(delays, [25, 50, 75]).tolist()
