@@ -67,7 +67,7 @@ def test_texts_of_a_thin_link_run_as_many_side_by_side_as_it_bears() -> None:
 
 
 def test_forms_of_one_cell_are_further_apart_where_the_link_bears_one() -> None:
-    usual, thin = sizing(8_000, 30_000, 35), sizing(90, 90, 35)
+    usual, thin = sizing(8_000, 30_000, 35), sizing(70, 70, 35)
     assert usual.beside(2) == usual
     assert thin.beside(2).text_gap == 2 * thin.text_gap
     assert thin.beside(2).text_seconds > thin.text_seconds
@@ -140,3 +140,15 @@ def test_media_that_the_link_cannot_bear_is_not_measured_on_and_on() -> None:
 def test_media_that_is_restricted_on_a_thin_link_is_told_from_the_link(action: str) -> None:
     ((row,), _) = measured(300, "media", "rtt_ms = 60, loss = 0.01", 31, action=action)
     assert row.verdict.status == "restricted"
+
+
+def test_texts_of_a_thin_link_leave_a_budget_something_for_calls() -> None:
+    call = Cell("whatsapp", "voice", "outgoing", "relay")
+    trials = [*texts(), CellTrial(call, form_plans(CATALOGUE, call, replay=False), 16_000.0, 4)]
+    for budget_s, then in ((200.0, ["voice"]), (None, ["text", "text"])):
+        schedule = Schedule(trials, ["direct"], "default", True, budget_s)
+        size = sizing(320, 320, 35)
+        trials[0].series = 0
+        assert [s.trial.cell.function for s in schedule.next({}, 0.0, size)] == ["text"] * 2
+        trials[0].series = 1
+        assert [s.trial.cell.function for s in schedule.next({}, 60.0, size)] == then

@@ -274,3 +274,28 @@ def test_a_round_in_which_nothing_connected_is_joined_with_others(function):
         x.outcome.failure, x.outcome.failed_at, x.outcome.arrivals = "generic_timeout_error", 10.0, []
     seen = cell_evidence([dead, alive])
     assert set(seen.working) >= set(DECLARED[function])
+
+
+def crawling(seed: int, number: int, lost: float) -> Round:
+    """Media at 300 kbit/s, where each segment of an original's download is lost with that chance: it and the two after
+    it are delivered a fifth of a second later, and together, so that its time grows by next to nothing."""
+    round_ = stream_round(seed, number=number, function="media", size=120_000, rtt_ms=60, goodput_kbps=300, link_loss=0)
+    rng = np.random.default_rng([seed, number])
+    for exchange in round_.exchanges:
+        outcome = exchange.outcome
+        if exchange.spec.arm.payload == "original":
+            rows = outcome.arrivals[1:]
+            for i in np.flatnonzero(rng.random(len(rows)) < lost):
+                for j in range(i, min(i + 4, len(rows))):
+                    rows[j] = (max(rows[j][0], rows[i][0] + 0.12), rows[j][1])
+            rows = [(max(at for at, _ in rows[: i + 1]), n) for i, (_, n) in enumerate(rows)]
+            outcome.arrivals = [outcome.arrivals[0], *rows]
+            outcome.finished = rows[-1][0]
+    return round_
+
+
+def test_on_a_slow_link_losses_show_by_the_pauses_that_they_make():
+    for lost, decided in ((0.0, True), (0.1, False)):
+        for seed in range(3):
+            got = cell_evidence([crawling(seed, number, lost) for number in range(2)])
+            assert (got.working["loss-in"] >= 100) is decided

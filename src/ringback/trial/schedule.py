@@ -103,10 +103,25 @@ class Schedule:
         texts = [t for t in wanted if t.cell.function == "text" and id(t) not in running]
         if self._mode != "default":
             return texts
+        if self._calls_turn(wanted, size):
+            return []
         room = size.text_rounds - sum(t.streams for t in self._trials if running.get(id(t)) == "text")
-        rounds = list(accumulate(t.streams for t in texts))
-        nothing = "text" not in running.values()
-        return [t for i, t in enumerate(texts) if rounds[i] <= room or (i == 0 and nothing)]
+        found: list[CellTrial] = []
+        for trial in texts:
+            if trial.streams <= room or not (found or "text" in running.values()):
+                found.append(trial)
+                room -= trial.streams
+        return found
+
+    def _calls_turn(self, wanted: Sequence[CellTrial], size: Sizing) -> bool:
+        """Whether texts wait for the first cell of calls: on a thin link those of several apps would take all of a
+        budget, and nothing at all would be known of calls. Where these run as pairs they would take it all themselves.
+        """
+        if self._budget_s is None or not size.thin or size.width == "pair":
+            return False
+        here = [t for t in self._trials if t.cell.path == self.path]
+        first = next((t for t in here if t.cell.function in CALLS), None)
+        return first in wanted and any(t.series for t in here if t.cell.function == "text")
 
     def _next_quiet(self, wanted: Sequence[CellTrial], elapsed: float, size: Sizing) -> list[Start]:
         self._rest = [start for start in self._rest if not start.trial.settled]
