@@ -74,3 +74,10 @@ def test_where_a_fault_arose_is_told_on_request(
     monkeypatch.setenv("RINGBACK_DEBUG", "1")
     assert cli.main(["check"]) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_error_repeats_nothing_that_commands_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["lab", "run", "\x1b[2J\u202esc\u200c.toml"]) == Exit.USAGE
+    said = capsys.readouterr().err
+    assert "\ufffd[2J\ufffdsc\u200c.toml" in said
+    assert "\x1b" not in said

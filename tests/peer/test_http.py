@@ -97,6 +97,15 @@ async def test_refusals_are_problems(caplog: pytest.LogCaptureFixture) -> None:
         problem_of(large)
 
 
+async def test_what_can_be_read_can_be_read_in_every_way_and_says_so() -> None:
+    async with asker() as asking:
+        whole, bare = await asking.get("/v1/peer"), await asking.head("/v1/peer")
+        assert (bare.status_code, bare.headers) == (200, whole.headers)
+        for method in ("OPTIONS", "POST"):
+            assert (await asking.request(method, "/v1/peer")).headers["allow"] == "GET, HEAD, OPTIONS"
+        assert (await asking.options("/v1/control/open")).headers["allow"] == "OPTIONS, POST"
+
+
 async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "BODY_S", 0.05)
 

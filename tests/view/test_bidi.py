@@ -8,7 +8,7 @@ from litestar.testing import TestClient
 from ringback.collect.published import Published
 from ringback.store import Lake
 from ringback.view import Pages, application
-from ringback.view.bidi import harmless, isolated
+from ringback.view.bidi import isolated, written
 from ringback.view.figures import Figures
 from tests.view.test_pages import one_of
 
@@ -16,7 +16,7 @@ ARABIC = "شبكة 7"
 
 
 @pytest.mark.parametrize(
-    ("written", "shown"),
+    ("name", "shown"),
     [
         ("Дом.ру & Co. 5G", "Дом.ру & Co. 5G"),
         ("net\u202e%001", "net\ufffd%001"),
@@ -28,14 +28,14 @@ ARABIC = "شبكة 7"
         (f"\u2069{ARABIC}", f"\u2068\ufffd{ARABIC}\u2069"),
     ],
 )
-def test_a_name_commands_nothing_and_is_isolated_where_it_goes_from_right_to_left(written: str, shown: str) -> None:
-    assert isolated(written) == shown
-    assert harmless(f"{isolated(written)}: 12") == f"{shown}: 12", "what is written out keeps that"
+def test_a_name_commands_nothing_and_is_isolated_where_it_goes_from_right_to_left(name: str, shown: str) -> None:
+    assert isolated(name) == shown
+    assert written(f"{isolated(name)}: 12") == f"{shown}: 12", "what is written out keeps that"
 
 
 @pytest.mark.parametrize("text", ["\u202eb", "\u2068b", "b\u2069", "\u2068\u202eb\u2069", "\u2067b\u2069"])
 def test_nothing_that_was_left_open_is_written_out(text: str) -> None:
-    told = harmless(f"{text}: 12")
+    told = written(f"{text}: 12")
     assert not set(told) & set("\u202e\u2067\u2068\u2069")
     assert told.endswith("b\ufffd: 12" if text.endswith("\u2069") else "b: 12")
 

@@ -71,7 +71,7 @@ async def browser() -> AsyncIterator[Any]:
 def places(pages: Pages) -> dict[str, str]:
     """Every kind of page there is, by name."""
     event = pages.figures.events("whatsapp", "voice")[0]
-    report, number, _ = pages._opened()[0]
+    report, number, _ = pages.published.newest(1)[0]
     return {**PLACES, "event": f"event/{event.id}/", "measurement": f"measurement/{report}/{number}/", "none": "no/"}
 
 

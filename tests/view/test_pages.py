@@ -225,7 +225,7 @@ def test_links_from_chosen_days_to_networks_and_languages_keep_them(client: Test
 
 
 def test_a_published_measurement_shows_rounds_and_the_growing_e_value(client: TestClient, pages: Pages) -> None:
-    report, number, measurement = pages._opened()[0]
+    report, number, measurement = pages.published.newest(1)[0]
     answer = client.get(f"/en/measurement/{report}/{number}/")
     assert answer.status_code == 200
     assert 'id="growth"' in answer.text

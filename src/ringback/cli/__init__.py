@@ -46,7 +46,9 @@ def _fault(error: BaseException, code: Exit) -> int:
         import traceback
 
         traceback.print_exception(error)
-    said = " ".join(str(error).split())
+    from ringback.words import harmless
+
+    said = harmless(" ".join(str(error).split()))  # it repeats what files and other servers hold
     known = code == Exit.USAGE or isinstance(error, RingbackError)
     print(f"ringback: {said}" if known and said else f"ringback: {type(error).__name__}: {said}", file=sys.stderr)
     return int(code)

@@ -20,7 +20,7 @@ from ringback.cli.progress import progress
 from ringback.cli.serve import data_of
 from ringback.errors import BadInput, Unavailable
 from ringback.record import Measurement, NetworkRecord, Truth, Verdict
-from ringback.words import Language, Phrases, cell, load
+from ringback.words import Language, Phrases, cell, harmless, load
 from ringback.words.naming import listed
 from ringback.words.table import STYLES
 
@@ -212,7 +212,7 @@ def _observatory(nation: "Nation", data: Path | None, language: Language, once: 
         raise failed[0]
     if landed.is_set():
         for line in findings.told(folder, language):
-            print(speech.harmless(line))
+            print(harmless(line))
         named = shlex.quote(str(folder))
         for key in ("findings.more", "demo.kept"):
             print(phrases.say(key, folder=named))

@@ -13,7 +13,7 @@ from ringback.cli.exits import Exit
 from ringback.cli.folders import kept_lake
 from ringback.cli.needs import observatory
 from ringback.errors import BadInput
-from ringback.words import Language, Phrases, load
+from ringback.words import Language, Phrases, harmless, load
 
 if TYPE_CHECKING:
     from ringback.evidence.events import Event
@@ -204,7 +204,7 @@ def _unmeasured(reading: "Reading", asked: dict[str, str | None], json: bool, ph
         known = sorted({str(cell.keys[key]) for cell in reading.cells((key,))} if value is not None else ())
         if known and value not in known:
             line = phrases.say(f"evidence.no_{key}", name=value, known=", ".join(known))
-            speech.console(json).print(speech.harmless(line))
+            speech.console(json).print(harmless(line))
 
 
 def _in_order(since: date | None, until: date | None) -> None:
@@ -333,5 +333,5 @@ def _print(names: Sequence[str], rows: Sequence[tuple[str, ...]], json: bool, ph
         words = (len(word) for told in (heading, *column) for word in told.split())
         table.add_column(heading, overflow="fold", min_width=max((n for n in words if n <= LONGEST_WORD), default=1))
     for row in rows:
-        table.add_row(*map(speech.harmless, row))
+        table.add_row(*map(harmless, row))
     console.print(table)

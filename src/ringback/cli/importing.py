@@ -9,7 +9,7 @@ from ringback.cli.exits import Exit
 from ringback.cli.folders import invented, lake_folder, make_private
 from ringback.cli.needs import observatory
 from ringback.errors import BadInput, Damaged
-from ringback.words import Language, Phrases, load
+from ringback.words import Language, Phrases, harmless, load
 
 if TYPE_CHECKING:
     from ringback.collect.importing import Tally
@@ -60,7 +60,7 @@ def import_files(
         except Damaged:  # the store is, not the file
             raise
         except BadInput as error:
-            print(phrases.say("import.file", file=file, why=error.what), file=sys.stderr)
+            print(harmless(phrases.say("import.file", file=file, why=error.what)), file=sys.stderr)
     with speech.Records(json, None) as records:
         records.write(_counts(tally))
     _tell(tally, json, phrases)
@@ -79,7 +79,7 @@ def _tell(tally: "Tally", json: bool, phrases: Phrases) -> None:
     print(phrases.say("import.done", **{name: number(n) for name, n in counts.items()}), file=out)
     for reason, n in tally.refused.most_common():
         why, where = phrases.say(f"refused.{reason}"), tally.first[reason]
-        print("  " + phrases.say("import.refused", n=number(n), why=why, where=where), file=out)
+        print("  " + phrases.say("import.refused", n=number(n), why=why, where=harmless(where)), file=out)
     made = {name: getattr(tally, name) for name in ("measurements", "observations", "new", "doubled")}
     if tally.kept:
         print(phrases.say("import.made", **{name: number(n) for name, n in made.items()}), file=out)

@@ -83,7 +83,7 @@ async def serving(
         from ringback.peer import Serving, keys
         from ringback.peer import serve as run
         from ringback.store.receiving import receiving
-        from ringback.view import Pages, router
+        from ringback.view import Pages, refusing, router
     except ImportError as error:
         raise Unavailable(f"{error.name} is not installed", "pip install 'ringback[observatory]'") from error
 
@@ -97,10 +97,10 @@ async def serving(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    pages = router(Pages.of(folder, lake_folder(folder)))
+    pages = Pages.of(folder, lake_folder(folder))
     with receiving(lake_folder(folder), folder, {keys.load(folder)[1]}) as lake:
         async with collecting(folder, lake, networks) as collector:
-            await run(folder, host, port, up, stop, [*collector, pages])
+            await run(folder, host, port, up, stop, [*collector, router(pages)], refusing(pages))
 
 
 def free_port(host: str) -> int:

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
-from unicodedata import category
 
 import msgspec
 from rich.console import Console
@@ -13,8 +12,6 @@ from rich.console import Console
 from ringback.cli.folders import PRIVATE_FILE
 from ringback.errors import BadInput
 from ringback.words import LANGUAGES, Language
-
-COMMANDS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's general categories: control, format, surrogate, line, paragraph
 
 
 def language(chosen: Language | None) -> Language:
@@ -29,11 +26,6 @@ def console(json: bool) -> Console:
     """Where words go, as they are: what stands in brackets is no markup, since much of it others wrote."""
     width = None if _on_terminal(json) else 80
     return Console(stderr=json, highlight=False, markup=False, emoji=False, width=width)
-
-
-def harmless(text: str) -> str:
-    """What others wrote, for a terminal: without characters that command it or that turn the direction of writing."""
-    return "".join("\ufffd" if category(one) in COMMANDS else one for one in text)
 
 
 def _on_terminal(json: bool) -> bool:

@@ -10,7 +10,7 @@ from ringback.cli.exits import Exit
 from ringback.cli.folders import kept_lake
 from ringback.cli.needs import observatory
 from ringback.cli.switches import SWITCHES
-from ringback.words import Language, load
+from ringback.words import Language, harmless, load
 
 store = App(
     name="store", help="The store of observations: find damage, join parts, make it again.", default_parameter=SWITCHES
@@ -41,8 +41,8 @@ def check(*, data: Path | None = None, json: bool = False, lang: Language | None
     with speech.Records(json, None) as records:
         for one in problems:
             records.write(one)
-            remedy = phrases.say(f"store.remedy.{one.remedy}", **({"name": one.name} if one.name else {}))
-            print(phrases.say(f"store.{one.fault}", path=one.path, remedy=remedy), file=out)
+            remedy = phrases.say(f"store.remedy.{one.remedy}", **({"name": harmless(one.name)} if one.name else {}))
+            print(phrases.say(f"store.{one.fault}", path=harmless(one.path), remedy=remedy), file=out)
     if not problems:
         listed = lake.manifest()
         rows = phrases.number(sum(part.rows for part in listed.parts.values()))

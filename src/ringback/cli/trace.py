@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ringback.cli import speech
 from ringback.cli.exits import Exit
-from ringback.words import Language, Phrases, load
+from ringback.words import Language, Phrases, harmless, load
 
 if TYPE_CHECKING:
     from ringback.capture import Exchange
@@ -43,7 +43,7 @@ def trace(capture: Path, /, *, out: Path | None = None, json: bool = False, lang
     if not json:
         _tell(found.exchanges, phrases)
     for note in found.notes:
-        print(note, file=sys.stderr)
+        print(harmless(note), file=sys.stderr)
     if out is not None:
         for file in save(replays(capture), out):
             print(phrases.say("trace.written", path=file), file=sys.stderr)

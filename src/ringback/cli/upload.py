@@ -13,6 +13,7 @@ import msgspec
 
 from ringback.cli import folders
 from ringback.record import Report
+from ringback.words import harmless
 
 OUTBOX = "outbox"
 PATIENCE = httpx.Timeout(30.0, connect=8.0)
@@ -100,4 +101,4 @@ def _post(client: httpx.Client, waiting: Waiting) -> tuple[int | None, str]:
         problem = msgspec.json.decode(answer.content, type=_Problem)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         problem = _Problem()
-    return answer.status_code, (problem.detail or problem.title)[:300]
+    return answer.status_code, harmless((problem.detail or problem.title)[:300])

@@ -29,7 +29,7 @@ from ringback.collect.origin import Lookup, Origin, nowhere
 from ringback.collect.published import Published
 from ringback.collect.spool import Entry, Full
 from ringback.errors import BadInput, Unavailable
-from ringback.peer.http import Unread, problem, whole_body
+from ringback.peer.http import Unread, problem, read_in_every_way, whole_body
 from ringback.peer.limits import Buckets
 
 PACKED_BYTES = 8 << 20  # of a request as it is sent
@@ -150,7 +150,7 @@ def routes(
         """bytes: in the spool, not in the lake yet. damaged: pieces that were no whole report, kept aside."""
         return {"waiting_bytes": intake.spool.waiting, "damaged": intake.spool.damaged}
 
-    return [reports, report, schema, collector]
+    return read_in_every_way([reports, report, schema, collector])
 
 
 def shipped_schema() -> bytes:

@@ -8,9 +8,9 @@ from time import monotonic
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, Response, Router, get, post
+from litestar import HttpMethod, Litestar, Request, Response, Router, get, post
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
-from litestar.handlers import BaseRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
@@ -24,6 +24,8 @@ PROBLEM = "application/problem+json"
 
 Answering = Callable[[str, bytes, str], Awaitable[bytes]]
 """(what, body, source address) -> answer; raises BadInput."""
+Refusing = Callable[[Request[Any, Any, Any], HTTPException], Response[Any]]
+"""What is told who asks for what is nowhere, or in a way that nothing takes."""
 
 log = logging.getLogger("ringback.peer")
 
@@ -35,9 +37,15 @@ def problem(status: HTTPStatus, detail: str, **headers: str) -> Response[bytes]:
     return Response(body, status_code=status.value, media_type=PROBLEM, headers=headers)
 
 
-def _refused(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
-    return problem(HTTPStatus(error.status_code), error.detail, **headers)
+def refused(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """As RFC 9457 has it."""
+    return problem(HTTPStatus(error.status_code), error.detail, **allowed(error))
+
+
+def allowed(error: HTTPException) -> dict[str, str]:
+    """Of an error's headers the one that says which methods there are, in one order."""
+    found = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    return {name: ", ".join(sorted(value.split(", "))) for name, value in found.items()}
 
 
 def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -68,21 +76,58 @@ async def whole_body(request: Request[Any, Any, Any], within: float) -> bytes:
 
 
 def application(
-    answer: Answering, about: dict[str, object], beside: Sequence[BaseRouteHandler | Router] = ()
+    answer: Answering,
+    about: dict[str, object],
+    beside: Sequence[BaseRouteHandler | Router] = (),
+    refusing: Refusing = refused,
 ) -> Litestar:
     """The peer's handlers and others `beside` them, in one application. about: see `routes`."""
-    return mounted([*routes(answer, about), *beside])
+    return mounted([*routes(answer, about), *beside], refusing)
 
 
-def mounted(handlers: Sequence[BaseRouteHandler | Router]) -> Litestar:
-    """An application that refuses as RFC 9457 has it, whatever it serves."""
+def mounted(handlers: Sequence[BaseRouteHandler | Router], refusing: Refusing = refused) -> Litestar:
+    """An application that refuses as RFC 9457 has it, whatever it serves, or as `refusing` does."""
     return Litestar(
         list(handlers),
         request_max_body_size=MOST_BYTES,
-        exception_handlers={HTTPException: _refused, Exception: _failed},
+        exception_handlers={HTTPException: refusing, Exception: _failed},
         openapi_config=OpenAPIConfig("Ringback", __version__, render_plugins=[JsonRenderPlugin()]),
         logging_config=None,
     )
+
+
+def read_in_every_way(handlers: Sequence[HTTPRouteHandler]) -> list[BaseRouteHandler]:
+    """These, and of each that answers GET the same for HEAD, which every server has beside it (RFC 9110, 9.1): link
+    checkers and monitors ask by it. And OPTIONS with all three: the framework's own answer knows of the first alone.
+
+    What HEAD answers has its content still, so that the headers are those of GET; the server sends none of it."""
+    read = [handler for handler in handlers if HttpMethod.GET in handler.http_methods]
+    return [
+        *map(_for_options, read),
+        *map(_for_head, read),
+        *handlers,
+    ]  # in this order, or the framework's own comes in
+
+
+def _for_head(handler: HTTPRouteHandler) -> HTTPRouteHandler:
+    again = HTTPRouteHandler(
+        list(handler.paths),
+        http_method=HttpMethod.HEAD,
+        guards=handler.guards,
+        include_in_schema=False,
+        sync_to_thread=handler.sync_to_thread,
+    )
+    return again(handler.fn)
+
+
+def _for_options(handler: HTTPRouteHandler) -> HTTPRouteHandler:
+    def options() -> Response[None]:
+        return Response(None, status_code=HTTPStatus.NO_CONTENT.value, headers={"Allow": "GET, HEAD, OPTIONS"})
+
+    own = HTTPRouteHandler(
+        list(handler.paths), http_method=HttpMethod.OPTIONS, include_in_schema=False, sync_to_thread=False
+    )
+    return own(options)
 
 
 def routes(answer: Answering, about: dict[str, object]) -> list[BaseRouteHandler]:
@@ -114,4 +159,4 @@ def routes(answer: Answering, about: dict[str, object]) -> list[BaseRouteHandler
         """Version, ports (wanted one to the one had), and the Ed25519 key of transcripts, in hexadecimal."""
         return {"software": "ringback", "version": __version__, **about}
 
-    return [control, peer]
+    return read_in_every_way([control, peer])

@@ -71,10 +71,15 @@ def wanted_ports() -> tuple[list[int], list[int]]:
 
 @contextlib.asynccontextmanager
 async def running(
-    folder: Path, host: str, port: int, listen: str | None = None, beside: Sequence[BaseRouteHandler | Router] = ()
+    folder: Path,
+    host: str,
+    port: int,
+    listen: str | None = None,
+    beside: Sequence[BaseRouteHandler | Router] = (),
+    refusing: http.Refusing = http.refused,
 ) -> AsyncIterator[Serving]:
     """A peer while the context lasts. folder: where its key is kept; port: of HTTP, 0 for any; listen: address of the
-    measuring sockets, `host` if None; beside: further HTTP handlers.
+    measuring sockets, `host` if None; beside: further HTTP handlers; refusing: what none of all takes.
 
     Raises Unavailable where an address or the HTTP port can't be had.
     """
@@ -106,7 +111,7 @@ async def running(
             for transport, wanted, got in (("udp", udp, ports.udp), ("tcp", tcp, ports.tcp)):
                 had.update({f"{transport}/{want}": got[want] for want in wanted})
                 had_other[transport] += [got[want] for want in others[transport]]
-            application = http.application(driver.attend, {"ports": had, "key": key.hex()}, beside)
+            application = http.application(driver.attend, {"ports": had, "key": key.hex()}, beside, refusing)
             async with listening(application, host, port):
                 yield Serving(host, port, had, ports.moved, key)
         finally:
@@ -192,9 +197,10 @@ async def serve(
     ready: Callable[[Serving], None],
     stop: asyncio.Event,
     beside: Sequence[BaseRouteHandler | Router] = (),
+    refusing: http.Refusing = http.refused,
 ) -> None:
-    """Runs a peer until `stop` is set; `ready` hears what it serves; beside: further HTTP handlers."""
-    async with running(folder, host, port, beside=beside) as serving:
+    """Runs a peer until `stop` is set; `ready` hears what it serves; beside, refusing: see `running`."""
+    async with running(folder, host, port, beside=beside, refusing=refusing) as serving:
         gc.collect()
         gc.freeze()  # what was imported stays; without it a full collection holds the measuring sockets up for longer
         try:

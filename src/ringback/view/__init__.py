@@ -3,5 +3,6 @@
 from ringback.view.application import application, router
 from ringback.view.pages import Pages, names_of
 from ringback.view.publishing import publish
+from ringback.view.refusing import refusing
 
-__all__ = ["Pages", "application", "names_of", "publish", "router"]
+__all__ = ["Pages", "application", "names_of", "publish", "refusing", "router"]

@@ -2,7 +2,7 @@
 
 import re
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -22,6 +22,14 @@ ASKED = {
 }
 """What each of the API's quantities that pages link to can be asked for, by its parameters."""
 TOKEN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
+
+
+class Misread(BadInput):
+    """An address that means nothing. why: for words about it."""
+
+    def __init__(self, why: Literal["name", "order", "day", "unknown", "twice"], what: str, where: str) -> None:
+        super().__init__(what, where)
+        self.why = why
 
 
 class View(msgspec.Struct, frozen=True):
@@ -65,13 +73,13 @@ START = View()
 
 
 def parsed(app: str, function: str, path: str, since: str | None = None, until: str | None = None) -> View:
-    """Raises BadInput for what can't be an app, a function, a path or a day, or days in the wrong order."""
+    """Raises Misread for what can't be an app, a function, a path or a day, or days in the wrong order."""
     for name, value in (("app", app), ("function", function), ("path", path)):
         if not TOKEN.fullmatch(value):
-            raise BadInput("is no name: lower-case letters, digits, `.`, `_` and `-`, at most 40", name)
+            raise Misread("name", "is no name: lower-case letters, digits, `.`, `_` and `-`, at most 40", name)
     view = View(app, function, path, _day("since", since), _day("until", until))
     if view.since and view.until and view.since > view.until:
-        raise BadInput("is after `until`", "since")
+        raise Misread("order", "is after `until`", "since")
     return view
 
 
@@ -83,5 +91,5 @@ def _day(name: str, written: str | None) -> date | None:
     except ValueError:
         day = None
     if day is None or day.isoformat() != written:  # ISO 8601's other forms are not in the description
-        raise BadInput("is no day like 2025-08-13", name)
+        raise Misread("day", "is no day like 2025-08-13", name)
     return day

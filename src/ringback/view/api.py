@@ -10,10 +10,9 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, PathParameter, QueryParameter
 
-from ringback.errors import BadInput
 from ringback.peer.http import PROBLEM
 from ringback.record import Report
-from ringback.view.address import START, TOKEN, parsed
+from ringback.view.address import START, TOKEN, Misread, parsed
 from ringback.view.contrasts import Contrasts
 from ringback.view.figures import DayShare, Extent, MatrixCell, Measured, NetworkShare, RegionShare, Share
 from ringback.view.ledger import Entry
@@ -66,16 +65,16 @@ LONGEST_TOLD = 40  # letters of a stranger's parameter that an answer repeats
 
 
 def known(asked: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Raises BadInput for a query parameter that this place doesn't have, or has twice: left out silently, a misspelt
+    """Raises Misread for a query parameter that this place doesn't have, or has twice: left out silently, a misspelt
     one would answer another question than was asked."""
     allowed = [name for name in handler.parsed_fn_signature.parameters if name not in asked.path_params]
     strange = [name for name in asked.query_params if name not in allowed]
     if strange:
         here = f"those here are {', '.join(f'`{name}`' for name in allowed)}" if allowed else "there are none here"
-        raise BadInput(f"is no parameter of {asked.url.path}; {here}", f"`{strange[0][:LONGEST_TOLD]}`")
+        raise Misread("unknown", f"is no parameter of {asked.url.path}; {here}", f"`{strange[0][:LONGEST_TOLD]}`")
     for name in allowed:
         if len(asked.query_params.getall(name, [])) > 1:
-            raise BadInput("is given more than once", f"`{name}`")
+            raise Misread("twice", "is given more than once", f"`{name}`")
 
 
 class OneNetwork(msgspec.Struct, frozen=True):

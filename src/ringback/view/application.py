@@ -1,61 +1,31 @@
 """The pages and the API as one application. Every answer forbids browsers to ask anybody else for anything."""
 
-import logging
-from collections.abc import Callable
-from http import HTTPStatus
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
 
-from litestar import HttpMethod, Litestar, MediaType, Request, Response, Router, get
+from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.exceptions import HTTPException, NotFoundException
-from litestar.handlers import HTTPRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from ringback import __version__
-from ringback.errors import BadInput, Damaged
-from ringback.peer.http import problem
+from ringback.peer.http import read_in_every_way
 from ringback.view import api
 from ringback.view.address import START, parsed
 from ringback.view.packing import Packing
 from ringback.view.pages import Pages
+from ringback.view.refusing import HEADERS, Refusals, preferred, refusing
 from ringback.words import LANGUAGES, Language
 
 STATIC = {"style.css": "text/css", "icon.svg": "image/svg+xml"}
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 MOST_DIGITS = 10  # of an ASN
 
-log = logging.getLogger("ringback.view")
 
-
-def preferred(accepted: str) -> Language:
-    """The first of our languages in an Accept-Language header, in the order written; else English."""
-    for each in accepted.lower().split(","):
-        for language in LANGUAGES:
-            if each.strip().partition(";")[0].partition("-")[0] == language:
-                return language
-    return "en"
-
-
-def _language(path: str) -> Language:
-    return next((each for each in LANGUAGES if path.startswith(f"/{each}/")), "en")
-
-
-def _asked(request: Request[Any, Any, Any]) -> str:
-    """The path as the browser has it, from which it follows links: what was routed has lost its last slash, and has a
-    slash where the address has `%2F`."""
-    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
-    return raw.decode("latin-1").partition("?")[0]
-
-
-def handlers(pages: Pages) -> list[HTTPRouteHandler]:
+def handlers(pages: Pages) -> list[BaseRouteHandler]:
     """Pages and API."""
 
     def found(page: str | None) -> Response[str]:
@@ -86,20 +56,7 @@ def handlers(pages: Pages) -> list[HTTPRouteHandler]:
     for language in LANGUAGES:
         made += _of(pages, language, found)
     made += api.handlers(pages)
-    return [*made, *map(_asked_without_content, made)]
-
-
-def _asked_without_content(handler: HTTPRouteHandler) -> HTTPRouteHandler:
-    """The same for HEAD, which every server has beside GET (RFC 9110, 9.1): link checkers and monitors ask by it. What
-    it answers loses its content when it has been packed, so that the headers are those of GET."""
-    again = HTTPRouteHandler(
-        list(handler.paths),
-        http_method=HttpMethod.HEAD,
-        guards=handler.guards,
-        include_in_schema=False,
-        sync_to_thread=handler.sync_to_thread,
-    )
-    return again(handler.fn)
+    return read_in_every_way(made)
 
 
 def _of(pages: Pages, language: Language, found: Callable[[str | None], Response[str]]) -> list[HTTPRouteHandler]:
@@ -178,30 +135,8 @@ def _number(asn: str) -> int:
     return int(asn)
 
 
-def router(pages: Pages) -> Router:
-    """To mount beside other handlers of the same server."""
-
-    def told(request: Request[Any, Any, Any], status: HTTPStatus, detail: str, key: str, **said: str) -> Response[Any]:
-        """A page for a reader, a problem for a program."""
-        path = _asked(request)
-        if path.startswith("/api/"):
-            return problem(status, detail)
-        language = _language(path)
-        page = pages.problem(language, path, pages.saying(language).say(key, **said))
-        return Response(page, status_code=status.value, media_type=MediaType.HTML)
-
-    def refused(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-        status = HTTPStatus(error.status_code)
-        if status is HTTPStatus.NOT_FOUND:
-            return told(request, status, error.detail, "page.notfound")
-        return told(request, status, error.detail, "page.refused", what=error.detail)
-
-    def bad(request: Request[Any, Any, Any], error: BadInput) -> Response[Any]:
-        return told(request, HTTPStatus.BAD_REQUEST, str(error), "page.refused", what=str(error))
-
-    def failed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-        log.error("a request to %s failed", request.url.path, exc_info=error)
-        return told(request, HTTPStatus.INTERNAL_SERVER_ERROR, "the fault is this observatory's", "page.failed")
+def router(pages: Pages, faults: Mapping[Any, Any] | None = None) -> Router:
+    """To mount beside other handlers of the same server. faults: handlers of exceptions in place of our own."""
 
     def guarded(response: Response[Any]) -> Response[Any]:
         for name, value in HEADERS.items():
@@ -213,7 +148,7 @@ def router(pages: Pages) -> Router:
         route_handlers=handlers(pages),
         after_request=guarded,
         middleware=[Packing()],
-        exception_handlers={HTTPException: refused, BadInput: bad, Damaged: failed, Exception: failed},
+        exception_handlers={**Refusals(pages).handlers(), **(faults or {})},
     )
 
 
@@ -227,18 +162,11 @@ def schema(pages: Pages) -> dict[str, Any]:
     return described.openapi_schema.to_schema()
 
 
-def application(pages: Pages) -> Litestar:
-    """The observatory by itself."""
-
-    def nowhere(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-        path, status = _asked(request), HTTPStatus(error.status_code)
-        allowed = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
-        if path.startswith("/api/"):
-            return problem(status, error.detail, **allowed)
-        language = _language(path)
-        page = pages.problem(language, path, pages.saying(language).say("page.notfound"))
-        return Response(page, status_code=status.value, media_type=MediaType.HTML, headers=HEADERS | allowed)
-
+def application(pages: Pages, faults: Mapping[Any, Any] | None = None) -> Litestar:
+    """The observatory by itself. faults: see `router`."""
     return Litestar(
-        [router(pages)], exception_handlers={HTTPException: nowhere}, openapi_config=None, logging_config=None
+        [router(pages, faults)],
+        exception_handlers={HTTPException: refusing(pages)},
+        openapi_config=None,
+        logging_config=None,
     )

@@ -19,7 +19,7 @@ from ringback.evidence.claims import PolicyEvent, timeline
 from ringback.store import Lake
 from ringback.view import drawing, raw, telling
 from ringback.view.address import APPS, FUNCTIONS, PATHS, START, View
-from ringback.view.bidi import harmless, isolated
+from ringback.view.bidi import isolated, written
 from ringback.view.contrasts import RegionContrast
 from ringback.view.drawing import Axis, Mark
 from ringback.view.figures import COLUMNS, DayShare, Figures, K, Measured, RegionShare, Share
@@ -53,7 +53,7 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
-            finalize=harmless,
+            finalize=written,
         )
         self._environment.filters["code"] = code
         self._sayings = {language: Saying(language) for language in LANGUAGES}
@@ -131,7 +131,7 @@ class Pages:
             outages=telling.outages(outages),
             policies=policies,
             networks=telling.networks(figures.networks(view)),
-            opened=self._opened(),
+            opened=self.published.newest(MOST_OPEN),
             apps=list(dict.fromkeys([*(cell.app for cell in matrix), view.app])) or APPS,
             functions=list(dict.fromkeys([*FUNCTIONS, *(f for app, f in others if app == view.app), view.function])),
             others=[view.but(app=app, function=function) for app, function in others],
@@ -276,17 +276,6 @@ class Pages:
 
     def _events(self, view: View) -> list[Measured]:
         return self.figures.events(view.app, view.function) if view.path == "direct" else []
-
-    def _opened(self) -> list[tuple[str, int, Any]]:
-        """(report, number, measurement) of the newest that were published."""
-        found = []
-        for day in reversed(self.published.days()):
-            for id in self.published.of(day):
-                report = self.published.get(id)
-                found += [(id, n, m) for n, m in enumerate(report.measurements)] if report else []
-                if len(found) >= MOST_OPEN:
-                    return found[:MOST_OPEN]
-        return found
 
     def _span(self) -> tuple[date, date]:
         extent = self.figures.extent()

@@ -15,9 +15,11 @@ from litestar.testing import TestClient
 from ringback.errors import BadInput, Unavailable
 from ringback.view.application import application
 from ringback.view.pages import Pages
+from ringback.view.refusing import raised
 from ringback.words import LANGUAGES
 
 LINK = re.compile(r'(?:href|action)="([^"#]+)"')
+FAULTS = dict.fromkeys((BadInput, Unavailable, Exception), raised)  # a site that lacks pages is none
 HOST = "http://testserver.local"
 INDEX = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Ringback</title>
 <meta name="viewport" content="width=device-width">
@@ -27,7 +29,7 @@ INDEX = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Ringback<
 
 def publish(pages: Pages, folder: Path) -> int:
     """Writes the site; how many files. Forms that choose days need a server and are left out. Raises BadInput
-    for what is no folder, Unavailable where it can't be written."""
+    for what is no folder, and where a part of the store is damaged; Unavailable where the site can't be written."""
     if folder.exists() and not folder.is_dir():
         raise BadInput("is no folder", str(folder))
     waiting = deque([f"/{language}/" for language in LANGUAGES])
@@ -36,7 +38,7 @@ def publish(pages: Pages, folder: Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "index.html").write_text(INDEX, "utf-8")
-        with TestClient(application(pages), base_url=HOST) as client:
+        with TestClient(application(pages, FAULTS), base_url=HOST) as client:
             while waiting:
                 address = waiting.popleft()
                 answer = client.get(address)

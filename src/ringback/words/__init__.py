@@ -6,6 +6,7 @@ Words follow the evidence: no e-values, and never that an app works where only a
 from ringback.words.cell import cell
 from ringback.words.explanation import Explanation, explain, explain_all
 from ringback.words.phrases import LANGUAGES, Language, Phrases, load
+from ringback.words.strangers import harmless
 from ringback.words.summary import Summary, sentence, summarise
 from ringback.words.table import plain, table, tries_table
 
@@ -18,6 +19,7 @@ __all__ = [
     "cell",
     "explain",
     "explain_all",
+    "harmless",
     "load",
     "plain",
     "sentence",
