@@ -1,7 +1,8 @@
 """Country files that differ from the shipped one by a rule or two, and what each of them makes true.
 
 `python -m tests.evidence.country` records sessions of the situations that the shipped country has not; with `shipped`
-those of the shipped country before them (an hour in all). To be run when the engine measures or judges otherwise.
+those of the shipped country before them (eight minutes of one processor in all). To be run when the engine measures or
+judges otherwise.
 """
 
 import re
