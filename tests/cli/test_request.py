@@ -1,14 +1,20 @@
 """What check refuses, before anything is sent."""
 
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ringback import catalogue
+from ringback.cli import dry_run
 from ringback.cli.request import Asked, read_request
 from ringback.cli.tunnels import default_interfaces, is_tunnel, protocol
 from ringback.errors import BadInput
+from ringback.lab import nation, recordings
 from ringback.net import Direct, Interface, Socks5
+from ringback.words import load
 
 KNOWN = catalogue.load()
 
@@ -118,3 +124,53 @@ def test_a_default_route_in_two_halves_is_one_too(tmp_path: Path) -> None:
     file.write_text(head + "\n".join(rows) + "\n")
     assert default_interfaces(file) == ["eth0", "tun0"]
     assert default_interfaces(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        (Asked(via=["vpn=bogus"]), "--via vpn=bogus: a path is"),
+        (Asked(via=["vpn=interface:"]), "--via vpn=interface:: "),
+        (Asked(via=["vpn=socks5://here:1"]), "--via vpn=socks5://here:1: "),
+        (Asked(via=["vpn=interface:nosuch0"]), "--via vpn=interface:nosuch0: "),
+        (Asked(server="ftp://x"), "--server ftp://x: a server is"),
+        (Asked(server="http://x:99999"), "--server http://x:99999: "),
+    ],
+)
+def test_what_is_refused_names_its_option(asked: Asked, named: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        read_request(KNOWN, asked)
+    assert str(refused.value).startswith(named)
+
+
+def test_what_a_good_link_needs_is_told_from_the_plan_and_is_what_sessions_there_took() -> None:
+    request = read_request(KNOWN, Asked(server="http://192.0.2.1:8443"))
+    made = dry_run.plan(request, KNOWN)
+    assert made.usual is not None
+    low, high = made.usual
+    assert low < high < made.bytes
+    country = nation.load("ru-2025-08")
+    quiet = [
+        key
+        for key, met in nation.situations(country).items()
+        if not met.rules and met.link == country.providers[0].link
+    ]
+    for session in recordings.shipped().by[quiet[0]]:
+        own = [one for one in session.measurements if one.path == "direct"]
+        assert low <= sum(one.cost.bytes for one in own) <= high
+    found = " ".join(render(dry_run.told(made, request, "en")).split())
+    assert f"usually {load('en').amount(low)} to {load('en').amount(high)}" in found
+    assert f"At most {load('en').amount(made.bytes)}" in found
+
+
+@pytest.mark.parametrize("asked", [Asked(), Asked(quiet=True), Asked(quick=True)])
+def test_where_the_most_is_usual_nothing_else_is_told(asked: Asked) -> None:
+    server = None if asked == Asked() else "http://192.0.2.1:8443"
+    assert dry_run.plan(read_request(KNOWN, replace(asked, server=server)), KNOWN).usual is None
+
+
+def render(what: object) -> str:
+    console = Console(width=120, file=StringIO())
+    console.print(what)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()

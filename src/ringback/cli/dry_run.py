@@ -24,19 +24,21 @@ from ringback.trial.plan import CALL_SECONDS, Planned, Sizing, cells_of, draw_ro
 from ringback.trial.rendering import render
 from ringback.trial.schedule import most_series
 from ringback.trial.tries import PATIENCE, SPACING
-from ringback.words import Language, load
+from ringback.words import Language, Phrases, load
 from ringback.words.naming import app_title
 
 UDP_HEADERS, TCP_HEADERS = 28, 40  # bytes a packet: IPv4 with UDP, with TCP
 HANDSHAKE = 7 * TCP_HEADERS  # opening and closing a connection
 MSS = 1448
 FLOWS_AT_ONCE = 24
+USUAL_SERIES = (1, 2)  # that decide where the link is good and nothing is restricted
 STAND_IN = {"udp": list(range(40_001, 40_017)), "tcp": list(range(40_001, 40_017))}
 GRANT = Grant("dry-run", bytes(32), {}, STAND_IN, "", b"")
 
 
 class Line(msgspec.Struct, frozen=True):
-    """flows and bytes at most, both directions, headers counted; seconds that one round takes, 0 for tries.
+    """flows and bytes at most, both directions, headers counted; seconds that one round takes, 0 for tries. series: how
+    often it runs at most, which flows and bytes count; 0 for what only a restriction brings about.
 
     where: host name or address, or `server`, whose other ports are drawn by the server (`other`).
     """
@@ -49,15 +51,18 @@ class Line(msgspec.Struct, frozen=True):
     flows: int
     bytes: int
     seconds: float
+    series: int = 1
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """names: looked up by the system's resolver. seconds: the most it takes."""
+    """names: looked up by the system's resolver. seconds: the most it takes. usual: bytes on a good link, where nothing
+    is restricted: with as few series as decide that, and with as many; None where it may well take the most."""
 
     names: list[str]
     lines: list[Line]
     bytes: int
     seconds: float
+    usual: tuple[int, int] | None = None
 
 
 def _cost(script: Script) -> int:
@@ -103,7 +108,7 @@ def _partner_lines(request: CheckRequest, catalogue: Catalogue) -> Iterator[Line
             other = "+other" if "port" in plan.factors else ""
             yield Line(
                 what, "server", plan.transport, f"{plan.app_port}{other}", cell.path, series * len(planned.specs),
-                series * _round_cost(planned, request, catalogue), round(planned.seconds, 1),
+                series * _round_cost(planned, request, catalogue), round(planned.seconds, 1), series,
             )  # fmt: skip
 
 
@@ -120,7 +125,7 @@ def _locating_lines(request: CheckRequest, catalogue: Catalogue) -> Iterator[Lin
             )
             flows = MOST_ROUNDS * FLOWS_AT_ONCE
             cost = flows * _cost(render(spec, GRANT.seed, replays, catalogue))
-            yield Line(f"{app} voice {form}", "server", "udp", str(plan.app_port), "direct", flows, cost, seconds)
+            yield Line(f"{app} voice {form}", "server", "udp", str(plan.app_port), "direct", flows, cost, seconds, 0)
 
 
 def _try_cost(spec: TrySpec) -> int:
@@ -167,7 +172,15 @@ def plan(request: CheckRequest, catalogue: Catalogue) -> Plan:
         seconds += together + MOST_ROUNDS * sum(line.seconds for line in locating)
     if request.budget_s is not None:
         seconds = min(seconds, request.budget_s)
-    return Plan(names, lines, sum(line.bytes for line in lines), round(seconds, 1))
+    usual = tuple(sum(_worth(line, n) for line in lines) for n in USUAL_SERIES)
+    most = sum(line.bytes for line in lines)
+    told = request.mode == "default" and request.server is not None and usual[1] < most
+    return Plan(names, lines, most, round(seconds, 1), (usual[0], usual[1]) if told else None)
+
+
+def _worth(line: Line, series: int) -> int:
+    """Bytes of so many of its series."""
+    return line.bytes * min(series, line.series) // max(1, line.series)
 
 
 def _function(line: Line) -> str:
@@ -205,4 +218,10 @@ def told(made: Plan, request: CheckRequest, language: Language) -> RenderableTyp
         seconds=phrases.number(made.seconds),
         flows=FLOWS_OF_A_PAIR if request.mode == "quiet" else FLOWS_AT_ONCE,
     )
-    return Group(*blocks, Text(), table, Text(), Text(total, style="bold"))
+    usual = [] if made.usual is None else [Text(_usual(made.usual, phrases), style="bold")]
+    return Group(*blocks, Text(), table, Text(), *usual, Text(total, style="bold"))
+
+
+def _usual(found: tuple[int, int], phrases: Phrases) -> str:
+    low, high = map(phrases.amount, found)
+    return phrases.say("dry_run.usual", low=low, high=high)

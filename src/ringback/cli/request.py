@@ -66,7 +66,10 @@ def _paths(via: Sequence[str] | None) -> dict[str, PathBinding]:
             raise BadInput("is NAME=PATH, for example vpn=interface:wg0", f"--via {each}")
         if name in paths:
             raise BadInput(f"the name {name} is taken", f"--via {each}")
-        paths[name] = parse_path(path)
+        try:
+            paths[name] = parse_path(path)
+        except BadInput as error:
+            raise BadInput(error.what, f"--via {each}") from error
         if (why := missing(paths[name])) is not None:
             raise BadInput(why, f"--via {each}")
     return paths
@@ -98,7 +101,10 @@ def _replay(catalogue: Catalogue, asked: Asked) -> tuple[str, Replay] | None:
 def read_request(catalogue: Catalogue, asked: Asked) -> CheckRequest:
     """Raises BadInput, naming the option. Quick: text and outgoing calls, unless functions were named."""
     if asked.server is not None:
-        parse_server(asked.server)
+        try:
+            parse_server(asked.server)
+        except BadInput as error:
+            raise BadInput(error.what, f"--server {asked.server}") from error
     if asked.budget_s is not None and not asked.budget_s > 0:
         raise BadInput("is a number of seconds above 0", "--budget-s")
     if asked.quiet and asked.quick:
