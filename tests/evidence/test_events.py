@@ -163,6 +163,16 @@ def test_a_device_before_a_part_of_the_sources_is_no_schedule() -> None:
     assert all(after[0] - before[1] >= DAY for before, after in pairwise(event.windows))
 
 
+def test_what_is_told_of_an_events_inside_is_of_all_that_its_windows_hold() -> None:
+    """A device before three fifths of the sources: what worked between two who were restricted counts too."""
+    found, graded = judged(Ban(20, 99, always, share=0.6, failing=(12, 12)))
+    event = only_event(found)
+    within = [one for one in graded if one.attempted and any(a <= one.at <= b for a, b in event.windows)]
+    assert event.n == len(within)
+    assert event.level == pytest.approx(np.mean([one.failed / one.attempted for one in within]))
+    assert event.clusters == len({one.cluster for one in within})
+
+
 def web(site: str, first: int, last: int, status: Literal["working", "restricted"]) -> list[Point]:
     """A site tested every two hours by a probe of its own each time, on days first..last - 1."""
     told = dict.fromkeys(Point.__struct_fields__) | {"source": "ooni", "rules": "1", "path": "direct", "target": site}

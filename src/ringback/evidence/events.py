@@ -47,7 +47,7 @@ class Event:
     measurement, with end_interval = (it, next clear one); None where it was not seen to end. alarmed_at: when the
     measurements up to then sufficed. windows: (first, last) restricted measurement of each; schedule: what they repeat
     by, and without one those less than a day apart are one. e_value: without the loudest clusters. n: measurements
-    inside the windows; clusters: their sources. level, usual: mean score inside, and the ceiling of the own baseline.
+    inside the windows; clusters: their sources. level, usual: their mean score, and the ceiling of the own baseline.
     kind: `event`, or `suspicion` where it would not stand if some reports were forged, or over all networks at once.
     """
 
@@ -111,6 +111,7 @@ def _located(
     ended = cleared(cell, reach(cell, last, 1), table, level, clear, needed)
     at, planned = cell.at, schedule(cell, windows, inside)
     told = windows if planned else unbroken(cell, windows)
+    within = mask(cell, told)  # all that the windows told hold, not only what made them
     event = Event(
         key=key,
         kind=kind,
@@ -122,9 +123,9 @@ def _located(
         windows=tuple((float(at[w.first]), float(at[w.last])) for w in told),
         schedule=planned,
         e_value=exp(min(alarm.log_e if kind == "event" else alarm.log_all, MOST_LOG)),
-        n=int(cell.n[inside].sum()),
-        clusters=len(set(cell.cluster[inside].tolist())),
-        level=level,
+        n=int(cell.n[within].sum()),
+        clusters=len(set(cell.cluster[within].tolist())),
+        level=float(np.average(cell.score[within], weights=cell.n[within])),
         usual=alarm.ceiling,
         volume=around(cell, float(at[first]), float(at[last])),
         under_way=begun is None and bool(at[first] - at[0] < RESUME),
