@@ -17,7 +17,9 @@ from ringback.evidence.claims import timeline
 from ringback.record import Observation, identified
 from ringback.store import Lake
 from ringback.view import Pages, application, publish
+from ringback.view import pages as view_pages
 from ringback.view.figures import Figures, K
+from ringback.view.raw import Drawn, growth
 from ringback.view.regions import regions
 
 HOSTILE = "\"'><script>alert(1)</script>{{7*7}}{% raw %}\u202e\x00"
@@ -230,9 +232,33 @@ def test_a_published_measurement_shows_rounds_and_the_growing_e_value(client: Te
     assert answer.status_code == 200
     assert 'id="growth"' in answer.text
     assert answer.text.count('class="own"') > 10
+    picture = answer.text.partition('id="growth"')[2].partition("</section>")[0]
+    assert picture.count("<tr>") == 1 + picture.count('class="dot"'), "a row behind every point of the picture"
     assert client.get(f"/api/v1/measurements/{report}").json()["rounds"]
     assert client.get("/en/measurement/nobody/0/").status_code == 404
     assert measurement.verdict.status == "restricted"
+
+
+def test_names_of_rounds_stand_apart_however_many_there_are() -> None:
+    for n in (1, 2, 4, 5, 9, 14, 40):
+        found = [Drawn(i + 1, "relay-call", 2.0**i, 1.0, []) for i in range(n)]
+        assert 1 <= n // growth(found, 33_000.0).apart <= 4 or n < 4
+
+
+def test_a_page_of_days_has_an_end_and_says_what_it_leaves_out(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = client.get("/en/days/").text
+    assert "left out" not in whole
+    days = whole.count("<tr>") - 1
+    monkeypatch.setattr(view_pages, "MOST_DAYS", 4)
+    for address in ("/en/days/", "/en/network/64496/whatsapp/voice/"):
+        page = client.get(address).text
+        assert page.count("<tr>") == 1 + 4
+        assert f"Earlier days left out here: {days - 4}." in page
+    chosen = client.get("/en/days/?since=2025-08-07&until=2025-08-10").text
+    assert "10 August 2025" in chosen
+    assert "11 August 2025" not in chosen.partition("<tbody>")[2]
 
 
 def test_errors_are_problems_for_programs_and_pages_for_people(client: TestClient) -> None:

@@ -31,6 +31,7 @@ ANSWERS = ("contradicted", "supported", "untested", "not-measurable")
 LONGEST_NAME = 60
 SHOWN = (("whatsapp", "voice"), ("telegram", "voice"))  # day by day, on every network's page
 MOST_APART = 8  # regions that the overview compares
+MOST_DAYS = 400  # of one page, the last ones: a year and some
 MOST_OPEN = 12  # published measurements that the overview lists
 WHOLE = {"networks": "networks", "days": "timeline", "events": "events", "outages": "outages"}
 """Tables that have a page of their own, each with the API's name for the same."""
@@ -149,7 +150,7 @@ class Pages:
         if part == "networks":
             rows += figures.networks(view)
         elif part == "days":
-            rows += _rows(saying, figures.daily(view))
+            rows += _rows(saying, [one for one in figures.daily(view) if not view.until or one.day <= view.until])
         elif part == "events":
             rows += self._events(view)
         else:
@@ -160,7 +161,8 @@ class Pages:
             view.below(f"{part}/"),
             part=part,
             chosen=view.days,
-            rows=rows,
+            rows=rows[-MOST_DAYS:] if part == "days" else rows,
+            left=max(0, len(rows) - MOST_DAYS) if part == "days" else 0,
             kicker=saying.title(view),
             above=view.place,
             head=saying.say(f"page.whole.{part}"),
@@ -179,7 +181,8 @@ class Pages:
             _days_of(asn, view),
             part="days",
             chosen="",
-            rows=_rows(saying, daily),
+            rows=_rows(saying, daily[-MOST_DAYS:]),
+            left=max(0, len(daily) - MOST_DAYS),
             kicker=self.name(asn),
             above=f"network/{asn}/",
             head=_day_by_day(saying, view),

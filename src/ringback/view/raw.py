@@ -75,15 +75,20 @@ def _share(way: Way) -> float | None:
     return way.arrived / way.packets if way.packets else None
 
 
+NAMED = 4  # rounds below the picture
+
+
 class Growth(msgspec.Struct, frozen=True):
     """The picture of log10 of the e-value over rounds. line: `points` of SVG, across in thousandths of the width. dots:
-    (x in percent, y, round, e-value). threshold: y of the line, None where none is known."""
+    (x in percent, y, round, e-value). threshold: y of the line, None where none is known. apart: every so many rounds
+    one is named below, so that names stand apart on a phone."""
 
     height: int
     line: str
     dots: list[tuple[float, float, int, float]]
     levels: list[tuple[float, int]]
     threshold: float | None
+    apart: int
 
 
 def growth(found: Sequence[Drawn], threshold: float | None) -> Growth:
@@ -106,4 +111,5 @@ def growth(found: Sequence[Drawn], threshold: float | None) -> Growth:
         dots=[(x(i), y(logs[i]), one.number, one.e_value) for i, one in enumerate(found, 1)],
         levels=[(y(power), power) for power in range(0, math.floor(high) + 1, step)],
         threshold=None if limit is None else y(limit),
+        apart=max(1, math.ceil(len(found) / NAMED)),
     )
