@@ -102,7 +102,8 @@ class Sender:
         else:
             self._var += (abs(self._srtt - rtt) - self._var) / 4
             self._srtt += (rtt - self._srtt) / 8
-        self.rto = self._srtt + max(4 * self._var, MIN_RTO)
+        spread = 4 * self._var
+        self.rto = self._srtt + (spread if spread > MIN_RTO else MIN_RTO)
 
     def acknowledged(self, ack: int, sack: Sack, window: int, now: float) -> None:
         """An ACK has arrived."""
@@ -322,8 +323,8 @@ class Sender:
             self._arm(now, inf)
 
     def _send_new(self, now: float) -> bool:
-        at = self._at
-        size = len(self._buffer) - at
+        at, buffer = self._at, self._buffer
+        size = len(buffer) - at
         fin = False
         if size > MSS:
             size = MSS
@@ -333,11 +334,12 @@ class Sender:
             return False
         if self.next + size > self.unacked + self._window:
             return False
-        data = bytes(self._buffer[at : at + size])
-        self._at = at + size
-        if self._at > TRIM or self._at == len(self._buffer):
-            del self._buffer[: self._at]
-            self._at = 0
+        end = at + size
+        data = bytes(buffer[at:end])
+        if end > TRIM or end == len(buffer):
+            del buffer[:end]
+            end = 0
+        self._at = end
         if fin:
             self._fin = "sent"
         segment = _Segment(self.next, data, fin, now)

@@ -109,11 +109,14 @@ class Side:
     def _send_next(self, sends: list[Send]) -> None:
         """Send the last of the list, and what is due before anything else happens, and plan the next."""
         clock, send = self._clock, self._send
+        reaches = clock.reaches
         send(sends.pop())
-        while sends and clock.reaches(sends[-1].at):
+        while sends:
+            due = sends[-1].at
+            if due > clock.now and not reaches(due):
+                heappush(clock.heap, (due, clock.order(), self._send_next, sends))
+                return
             send(sends.pop())
-        if sends:
-            heappush(clock.heap, (sends[-1].at, clock.order(), self._send_next, sends))
 
     def plan(self) -> None:
         """Take the end's wish to be woken, which may have changed."""

@@ -191,14 +191,16 @@ class FarDatagram(Half):
         self.bytes_in += size
 
     def due(self, now: float) -> Sequence[Command]:
+        start, ours, flow = self.anchor, self.ours, self.flow
+        assert start is not None
+        self.handed_to = until = now + (FAR_STRETCH if self.proven else LIMITED_STRETCH)
+        taken = self.take_timed(start, until)
+        if self.proven:  # nearly all: the same as `_send`
+            self.bytes_out += sum([len(ours[i].data) for i in taken])
+            return [Send(flow, max(start + ours[i].at, now), ours[i].data, i) for i in taken]
         commands: list[Command] = []
-        assert self.anchor is not None
-        until = now + (FAR_STRETCH if self.proven else LIMITED_STRETCH)
-        start, ours = self.anchor, self.ours
-        for i in self.take_timed(start, until):
-            at = start + ours[i].at
-            self._send(i, at if at > now else now, commands)
-        self.handed_to = until
+        for i in taken:
+            self._send(i, max(start + ours[i].at, now), commands)
         return commands
 
     def refuse(self, event: Refused) -> None:

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from ringback.verdict.permutation import Ints, Lot, log_e_by_stratum
+from ringback.verdict.permutation import Ints, Lot, log_e_by_stratum, names_of
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -41,7 +41,7 @@ def struck(lot: Lot, share: float, rng: np.random.Generator) -> tuple[Flags, Flo
     The number struck in a stratum is enumerated and weighted with its binomial chance, only who it is is drawn: the
     mean over draws then holds in every round and not just over many (few draws with all struck carry much of it).
     """
-    strata = [np.flatnonzero((lot.strata == name) & ~lot.chosen) for name in np.unique(lot.strata)]
+    strata = [np.flatnonzero((lot.strata == name) & ~lot.chosen) for name in names_of(lot.strata)]
     draws = max(len(members) for members in strata) * 12 + 12
     flags = np.zeros((draws, len(lot.chosen)), dtype=bool)
     odds = np.full((len(strata), draws), -np.inf)
@@ -65,7 +65,7 @@ def _log_weights(scores: Floats, slopes: Sequence[float], share: float, margin: 
     if share == 1:
         return np.asarray(grid * scores[:, None, :])
     middle = np.zeros_like(scores)
-    for name in np.unique(strata):
+    for name in names_of(strata):
         inside = strata == name
         own = scores[:, inside]
         usual = own.min(axis=1, keepdims=True) if own.shape[1] == 2 else np.median(own, axis=1, keepdims=True)
