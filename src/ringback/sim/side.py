@@ -80,15 +80,13 @@ class Side:
         due = False
         if len(commands) >= MANY:
             commands, due = self._take_sends(commands)
-        for left, command in enumerate(commands, 1 - len(commands)):
+        for command in commands:
             if type(command) is Send:
-                if command.at > now:
-                    heappush(heap, (command.at, order(), send, command))
-                elif left or (heap and heap[0][0] <= now):
+                if command.at <= now:
                     due = True
                     heappush(heap, (now, order(), send, command))
-                else:  # nothing can come before it: most replies
-                    send(command)
+                else:
+                    heappush(heap, (command.at, order(), send, command))
             elif due and type(command) is Close:
                 clock.at(now, self._table[Close], command)  # after the sends before it
             else:
@@ -109,14 +107,11 @@ class Side:
     def _send_next(self, sends: list[Send]) -> None:
         """Send the last of the list, and what is due before anything else happens, and plan the next."""
         clock, send = self._clock, self._send
-        reaches = clock.reaches
         send(sends.pop())
-        while sends:
-            due = sends[-1].at
-            if due > clock.now and not reaches(due):
-                heappush(clock.heap, (due, clock.order(), self._send_next, sends))
-                return
+        while sends and clock.reaches(sends[-1].at):
             send(sends.pop())
+        if sends:
+            heappush(clock.heap, (sends[-1].at, clock.order(), self._send_next, sends))
 
     def plan(self) -> None:
         """Take the end's wish to be woken, which may have changed."""
