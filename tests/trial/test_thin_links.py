@@ -8,6 +8,7 @@ from ringback.lab.run import in_virtual_time, rows
 from ringback.lab.scenario import parse
 from ringback.record import Cell, Measurement, Round
 from ringback.trial.cells import CellTrial
+from ringback.trial.granted import IDLE_LIFE, ROUND_LIFE
 from ringback.trial.plan import LONGEST_MEDIA_LIFE, SLOW_TEXT_LIFE, Patience, Sizing, form_plans, sizing
 from ringback.trial.probe import MOST_PATIENCE, Link
 from ringback.trial.schedule import Schedule
@@ -90,6 +91,14 @@ def test_media_has_the_time_that_its_bytes_take_on_the_link(kbps: int) -> None:
     alone = (size.upload + size.download) / (kbps * 125)
     assert alone * 1.2 < size.media_life <= LONGEST_MEDIA_LIFE
     assert size.media_gap * kbps * 125 > size.upload
+
+
+@pytest.mark.parametrize("kbps", [100, 180, 220, 300, 450, 600, 900])
+@pytest.mark.parametrize("patience", [Patience(), MOST_PATIENCE])
+def test_a_peer_keeps_the_session_while_two_rounds_of_a_thin_link_run(kbps: int, patience: Patience) -> None:
+    size = sizing(kbps, kbps, 35, 0.1).beside(2).patient(patience)
+    assert size.media_seconds < 0.95 * IDLE_LIFE
+    assert size.text_seconds < ROUND_LIFE + 60
 
 
 def text_round(unfinished: int) -> Round:

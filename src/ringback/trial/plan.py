@@ -36,6 +36,7 @@ MOST_MEDIA_FACTOR = 4.5  # of MEDIA_SIZE
 MEDIA_TRIPS = 14  # round trips of an exchange of media: handshakes, slow start each way, one or two losses
 ALONE_KBPS = 320.0  # of a link, below which transfers never overlap: media needs 200, and two share what there is
 HOPELESS_KBPS = 170.0  # of a link, below which no media can have its 200
+LONGEST_MEDIA_SECONDS = 540.0  # of a round: a peer that is asked nothing forgets a session after ten minutes
 SLOW_MEDIA_SECONDS = 120.0  # a round of media that would take longer has half as many exchanges
 PATIENT_SECONDS = (
     200.0  # of its round, lest one cell takes all the time there is; thin links' take more without patience
@@ -139,10 +140,13 @@ class Sizing(msgspec.Struct, frozen=True):
         return 4 * PER_ARM * self.text_gap + self.text_life
 
     def beside(self, streams: int) -> "Sizing":
-        """For a cell of so many rounds of streams: further apart where the link bears fewer side by side."""
+        """For a cell of so many rounds of streams: further apart where the link bears fewer side by side, as far as the
+        peer keeps the session meanwhile."""
+        held = (LONGEST_MEDIA_SECONDS - self.media_life) / (4 * self.media_per_arm)
+        apart = self.media_gap * max(1.0, streams / self.media_rounds)
         return msgspec.structs.replace(
             self,
-            media_gap=self.media_gap * max(1.0, streams / self.media_rounds),
+            media_gap=max(self.media_gap, min(apart, held)),
             text_gap=self.text_gap * max(1.0, streams / self.text_rounds),
         )
 
