@@ -110,12 +110,32 @@ class Waking(Crowd):
         return max(0.0, 1.0 - before / self._most)
 
 
+class Blackouts:
+    """Nothing passes, the partner's answers least of all, for seconds at a time and at any moment: what a device that
+    punishes makes, and an outage just as well."""
+
+    def __init__(self, random: Random, every_s: float = 25.0, longest_s: float = 15.0) -> None:
+        self._random, self._every, self._longest = random, every_s, longest_s
+        self._from = self._until = 0.0
+        self._next()
+
+    def _next(self) -> None:
+        self._from = self._until + self._random.expovariate(1 / self._every)
+        self._until = self._from + self._random.uniform(2.0, self._longest)
+
+    def packet(self, packet: Packet, outward: bool, now: float) -> tuple[Passage, ...]:
+        while now >= self._until:
+            self._next()
+        return () if now >= self._from else ((now, packet, outward),)
+
+
 BOXES: Mapping[str, Callable[[Random], Box] | None] = {
     "plain": None,
     "weather": Weather,
     "bad-leg": BadLeg,
     "tiring": Crowd,
     "waking": Waking,
+    "blackouts": Blackouts,
 }
 
 

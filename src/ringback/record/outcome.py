@@ -128,7 +128,8 @@ class Round(msgspec.Struct):
     """Originals and controls run together. `checkpoints`: seconds after each exchange's start at which it is read.
 
     drawn: within what the labels were drawn, and so may be exchanged: `arms`, payloads over all exchanges of a port and
-    ports over all of a payload; `pairs`, both within each pair of exchanges (slots 0 and 1, 2 and 3, ...).
+    ports over all of a payload; `pairs`, both within each pair of exchanges (slots 0 and 1, 2 and 3, ...); `slot`, the
+    one exchange that differs from all others, over all slots but so many first and last ones (`margins`).
     read_to: None when every checkpoint was reached; else the last checkpoint read before the round was stopped:
     later ones were never looked at and carry no evidence either way.
     """
@@ -142,7 +143,8 @@ class Round(msgspec.Struct):
     kind: Literal["trial", "locate", "confirm"] = "trial"
     partner: Literal["reported", "lost"] = "reported"
     read_to: float | None = None
-    drawn: Literal["arms", "pairs"] = "arms"
+    drawn: Literal["arms", "pairs", "slot"] = "arms"
+    margins: tuple[int, int] = (0, 0)
 
 
 class Try(msgspec.Struct):

@@ -16,6 +16,7 @@ from ringback.trial.seam import Answer, Ask, Command, Event
 from ringback.verdict.arrivals import GRACE
 
 ATTEMPTS = 3  # at any request to the peer
+PATIENT_ATTEMPTS = 14  # at the report of a round that asks for penalties: some 200 s, within which most blocks pass
 REPORT_BYTES = 12_000  # a round's report, roughly, for the cost that is shown
 
 
@@ -61,14 +62,15 @@ class RoundActivity:
         for spec, start in zip(planned.specs, planned.starts, strict=True):
             script = render(spec)
             blind.append(Blind(spec.number, spec.port, start, script, limited.ttls(planned.form, planned.ttl, script)))
-        paired = planned.drawn == "pairs"
-        self.running = Running(blind, host, path, desk.claim, apart=paired)
-        self._checkpoints = [] if paired else list(planned.checkpoints[:-1])  # pairs are read when the last is over
+        apart = planned.drawn != "arms"
+        self.running = Running(blind, host, path, desk.claim, apart)
+        self._checkpoints = [] if apart else list(planned.checkpoints[:-1])  # others are read when the last is over
+        self._slot = planned.drawn == "slot"
         self._read_at: float | None = None
         self._stage = "opening"
         self._attempts = 0
         self._started = 0.0
-        self._reading = False
+        self._reading: tuple[int, float] | None = None  # request and checkpoint, until that is answered
         self._read_to: float | None = None
 
     @property
@@ -96,10 +98,10 @@ class RoundActivity:
                 far = control.decode(answer.body, control.FarRound, f"round {self.planned.number}")
             except BadInput:
                 far = None
-        if self._stage == "running":
-            self._reading = False
-            return self._checkpoint(far, now) if far is not None else ()
-        if far is None and self._attempts < ATTEMPTS:
+        if self._reading is not None and answer.number == self._reading[0]:
+            read_to, self._reading = self._reading[1], None  # it tells of that time, even where the round is over since
+            return self._checkpoint(far, read_to, now) if far is not None else ()
+        if far is None and self._attempts < (PATIENT_ATTEMPTS if self._slot else ATTEMPTS):
             self._attempts += 1
             return (self._request_outcome(final=True),)
         self._finish(far, now)
@@ -109,7 +111,7 @@ class RoundActivity:
         if answer.failure is not None:
             if self._attempts < ATTEMPTS:
                 return (self._request_round(),)
-            if self.trial is not None:
+            if self.trial is not None and not self._slot:
                 self.trial.lost += 1
             self.finished = True
             return ()
@@ -125,9 +127,8 @@ class RoundActivity:
         else:
             self._read_at = None
 
-    def _checkpoint(self, far: control.FarRound, now: float) -> Sequence[Command]:
-        read_to, self._read_to = self._read_to, None
-        if self.running.stopped or self.trial is None or read_to is None:
+    def _checkpoint(self, far: control.FarRound, read_to: float, now: float) -> Sequence[Command]:
+        if self.running.stopped or self.trial is None:
             return ()
         if not stone_dead(self._reveal(None, read_to), read_to):  # the far half could only show more life
             return ()
@@ -172,9 +173,10 @@ class RoundActivity:
         if self._read_at is not None and now >= self._read_at - 1e-9 and not self.running.stopped:
             checkpoint = self._checkpoints.pop(0)
             self._next_checkpoint()
-            if not self._reading and self.trial is not None:
-                self._reading, self._read_to = True, checkpoint
-                commands.append(self._request_outcome(final=False))
+            if self._reading is None and self.trial is not None:
+                asked = self._request_outcome(final=False)
+                self._reading = asked.number, checkpoint
+                commands.append(asked)
         return self._after(commands, now)
 
     @property

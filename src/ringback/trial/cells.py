@@ -39,6 +39,7 @@ class CellTrial:
         self.series = 0  # how often all forms were run
         self.patience = 1.0  # the link's, as the last of them began: see `probe.Link`
         self._before = 0  # rounds that were over then
+        self._heard_from = 0  # the first round of those that silence is told from
         self.evidence: CellEvidence | None = None
         self._weighed: list[RoundEvidence] = []
         self._ran: list[tuple[float, float]] = []
@@ -55,10 +56,14 @@ class CellTrial:
     def begin(self, series: int, patience: float) -> None:
         self.series, self.patience, self._before = series, patience, len(self.rounds)
 
+    def hear_again(self, series: int) -> None:
+        """So many more series, whatever was lost so far."""
+        self.lost, self.most_rounds, self._heard_from = 0, self.series + series, len(self.rounds)
+
     @property
     def latest(self) -> list[Round]:
         """Rounds of the last series that are over."""
-        return self.rounds[self._before :]
+        return [each for each in self.rounds[self._before :] if each.drawn != "slot"]
 
     @property
     def decided(self) -> bool:
@@ -86,7 +91,7 @@ class CellTrial:
         """Whether more rounds would say no more: decided, or nothing passes, or the link alone makes it unusable
         and nothing hints at more."""
         unheard = self.heard is not None and self.heard.unheard and not self.accused
-        if (self.decided and not unheard) or self.lost >= 2 or (self.series >= 2 and self._silent):
+        if (self.decided and not unheard) or self.lost >= 2 or (self.series >= 2 and self.silent):
             return True
         return self._unusable and self.evidence is not None and self.evidence.e_value < STRIKING
 
@@ -103,9 +108,10 @@ class CellTrial:
         return sum(map(_answered, asked)) < NAMES_ALIVE * len(asked)
 
     @property
-    def _silent(self) -> bool:
+    def silent(self) -> bool:
         """Whether nothing at all came through in any round: more rounds of silence say no more."""
-        return all(not _passed(x.outcome, 0.0) for each in self.rounds for x in each.exchanges)
+        heard = self.rounds[self._heard_from :]
+        return bool(heard) and not any(_passed(x.outcome, 0.0) for each in heard for x in each.exchanges)
 
     def would_accuse(self, unfinished: Round) -> bool:
         """Whether the evidence with this round, read as far as it is, already accuses, and no more is to be learnt
@@ -154,15 +160,18 @@ class CellTrial:
 
     def add(self, finished: Round) -> None:
         self.rounds.append(finished)
+        self._weighed.append(round_evidence(finished))
+        if finished.drawn == "slot":
+            return  # whose controls a penalty strikes, and whose report it may swallow
         if self.heard is not None:
             self.heard.add(finished)
-        self._weighed.append(round_evidence(finished))
         if finished.partner == "lost":
             self.lost += 1
 
     def weigh(self) -> None:
         if self.cell.function in ("text", "media"):
-            self._unusable = streams_unusable(self.cell, self.rounds)
+            heard = [each for each in self.rounds[self._heard_from :] if each.drawn != "slot"]
+            self._unusable = streams_unusable(self.cell, heard)
         self.evidence = combine(self._weighed, self._forms)
         if any(each.form == "dns" for each in self.rounds) and self._names_dead:
             # Where UDP is blocked or loses most, names can't speak for or against this app.
@@ -217,6 +226,7 @@ def reveal(
         checkpoints=list(planned.checkpoints),
         kind=planned.kind,
         drawn=planned.drawn,
+        margins=planned.margins,
         partner="lost" if partner_lost else "reported",
         read_to=read_to,
     )

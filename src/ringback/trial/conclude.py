@@ -9,6 +9,7 @@ from ringback.record import Cell, Cost, Measurement, NetworkRecord, NetworkState
 from ringback.trial.cells import CellTrial
 from ringback.trial.crowding import codec_of
 from ringback.trial.locating import Located
+from ringback.trial.penalties import punishes
 from ringback.trial.terms import Result
 from ringback.verdict.judge import Context, judge
 from ringback.verdict.network import network_state
@@ -43,8 +44,12 @@ def conclude(
 ) -> tuple[list[Measurement], NetworkRecord]:
     """outer: path name to the VPN protocol whose own cell was tried. Measurements in the order of the session's
     cells; cells of `outer` protocols are not measurements but stand behind every cell of their path."""
-    rounds = [each for trial in result.trials for each in trial.rounds]
+    rounds = [each for trial in result.trials for each in trial.rounds if each.drawn != "slot"]
     state, udp = network_state(result.tries, rounds)
+    first = _first_path(result)
+    punished = punishes([trial for trial in result.trials if trial.cell.path == first])
+    if punished and state == "whitelist":
+        state = "normal"  # a penalty silenced the hosts that belong to nobody
     outer_verdicts = {
         trial.cell.path: _judged(trial, result.tries, catalogue, state, udp, None)
         for trial in result.trials
@@ -53,10 +58,10 @@ def conclude(
     verdicts: dict[Cell, Verdict] = {}
     for trial in result.trials:
         if trial.cell.function != "outer" and _was_measured(trial, result):
+            outer_verdict = outer_verdicts.get(trial.cell.path)
             verdicts[trial.cell] = _judged(
-                trial, result.tries, catalogue, state, udp, outer_verdicts.get(trial.cell.path)
+                trial, result.tries, catalogue, state, udp, outer_verdict, punished and trial.cell.path == first
             )
-    first = _first_path(result)
     verdicts = by_one_device(verdicts)
     measurements = []
     for trial in result.trials:
@@ -87,11 +92,13 @@ def _judged(
     state: NetworkState,
     udp: Udp,
     outer: Verdict | None,
+    spillover: bool = False,
 ) -> Verdict:
     quality = codec_of(catalogue, trial.cell.app)
     context = Context(
-        threshold=trial.threshold, quality=quality, state=state, udp=udp, outer=outer, evidence=trial.evidence
-    )
+        threshold=trial.threshold, quality=quality, state=state, udp=udp, outer=outer, evidence=trial.evidence,
+        spillover=spillover,
+    )  # fmt: skip
     return judge(trial.cell, trial.rounds, tries, context)
 
 

@@ -59,8 +59,8 @@ class Method(msgspec.Struct, frozen=True):
 
 def method_of(trial: CellTrial, per_arm: int) -> Method | None:
     """None where what was found leaves no trace that a TTL could bring out."""
-    if trial.evidence is None:
-        return None
+    if trial.evidence is None or any(each.drawn == "slot" for each in trial.rounds):
+        return None  # a device that punishes leaves nothing to compare
     factors = trial.evidence.factors
     among = named(factors)
     found = {factor: finding_of(trial.rounds, factor, among) for factor in among}

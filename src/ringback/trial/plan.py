@@ -93,7 +93,8 @@ class Planned(msgspec.Struct, frozen=True):
     seconds: float  # nominal length
     kind: Literal["trial", "locate"] = "trial"
     ttl: int | None = None  # of the first packets of each exchange of a locating round
-    drawn: Literal["arms", "pairs"] = "arms"  # see record.Round
+    drawn: Literal["arms", "pairs", "slot"] = "arms"  # this and margins: see record.Round
+    margins: tuple[int, int] = (0, 0)
 
 
 class Patience(NamedTuple):

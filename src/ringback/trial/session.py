@@ -10,14 +10,14 @@ from ringback.catalogue import Catalogue
 from ringback.errors import BadInput
 from ringback.flow.script import Script
 from ringback.record import ExchangeSpec, Round, StreamOutcome, Transport, Try
-from ringback.trial import control, limited, probe
+from ringback.trial import control, probe
 from ringback.trial.activity import Owner, RoundActivity
+from ringback.trial.afterwards import LOCATE, REPORTING_S, SLOT, Afterwards
 from ringback.trial.cells import CellTrial
 from ringback.trial.contrast import TriesActivity, bearable
 from ringback.trial.datagrams import NearDatagram
-from ringback.trial.locating import ROUND_SECONDS, Locating
 from ringback.trial.pairs import FLOWS_OF_A_PAIR, draw_pairs
-from ringback.trial.plan import MEDIA_PHASE, THIN_PER_ARM, Chance, Planned, draw_round
+from ringback.trial.plan import MEDIA_PHASE, Chance, Planned, draw_round
 from ringback.trial.rendering import Renderer, render
 from ringback.trial.schedule import CALLS, Schedule, Start, cell_trials, most_calls
 from ringback.trial.seam import Answer, Ask, Command, Event, Flow, Received, Sent
@@ -52,7 +52,7 @@ class Session:
         self._rounds = self._media_rounds = self._exchanges = 0
         self._link = probe.Link()
         self._stage = "new"
-        self._locating: Locating | None = None
+        self._after: Afterwards | None = None
         self._began = 0.0
         self._trials = cell_trials(settings, catalogue)
         self._schedule = Schedule(self._trials, settings.paths, settings.mode, settings.everywhere, settings.budget_s)
@@ -291,8 +291,8 @@ class Session:
             return
         trial = activity.trial
         if trial is None:
-            if self._locating is not None and activity.lane == "locate":
-                self._locating.take(activity.round)
+            if self._after is not None and activity.lane in (SLOT, LOCATE):
+                self._after.take(activity.round, activity.lane)
             elif activity.round is not None:
                 self._link.take(activity.round, self._outside)
                 if activity.planned.form == probe.KNOCK:
@@ -306,6 +306,8 @@ class Session:
         if not any(isinstance(a, RoundActivity) and a.trial is trial for a in self._activities):
             if trial.rounds:
                 trial.weigh()
+            if self._after is not None and activity.lane == SLOT:
+                self._after.take(activity.round, SLOT)
             if trial.cell.function in ("media", "text"):
                 self._link.fared(trial.cell.function, trial.latest, trial.patience)
             if self._progress is not None and not trial.wants_more:
@@ -319,27 +321,21 @@ class Session:
             for start in self._schedule.next(running, now - self._began, size, patience):
                 commands += self._series(start, now)
             if not self._activities and self._schedule.path == self._settings.paths[0]:
-                commands += self._locate(now)
+                commands += self._afterwards(now)
             if self._activities or not self._schedule.advance():
                 return commands
 
-    def _locate(self, now: float) -> list[Command]:
-        """Once the direct path's cells are decided: where it happens."""
-        settings, path = self._settings, self._settings.paths[0]
-        if not settings.locate or path != "direct" or self._quiet:
-            return []
-        if not self._schedule.affords(ROUND_SECONDS, now - self._began):
-            return []
-        if self._locating is None:
+    def _afterwards(self, now: float) -> list[Command]:
+        """Once the first path's cells have had their rounds: what asks for penalties, and where it happens."""
+        if self._after is None:
             assert self._grant is not None
-            per_arm = max(THIN_PER_ARM, self._link.sizing(limited.FASTER).per_arm)
-            self._locating = Locating(self._trials, path, self._grant, self._random, per_arm)
-        planned = self._locating.next(self._rounds + 1, self._exchanges + 1)
-        if planned is None:
+            self._after = Afterwards(self._settings, self._trials, self._grant, self._random, self._link)
+        wanted = self._after.next(self._rounds + 1, self._exchanges + 1)
+        if wanted is None or not self._schedule.affords(wanted.planned.seconds + REPORTING_S, now - self._began):
             return []
         self._rounds += 1
-        self._next_exchange(len(planned.specs))
-        return self._begin(self._activity(planned, None, path, "locate"), now)
+        self._next_exchange(len(wanted.planned.specs))
+        return self._begin(self._activity(wanted.planned, wanted.trial, self._schedule.path, wanted.lane), now)
 
     def _series(self, start: Start, now: float) -> list[Command]:
         trial = start.trial
@@ -389,6 +385,6 @@ class Session:
             seconds=self._ended - self._began,
             notes=self._notes,
             everywhere=self._settings.everywhere,
-            locating=self._locating.rounds if self._locating else [],
-            located=self._locating.found if self._locating else [],
+            locating=self._after.locating if self._after else [],
+            located=self._after.located if self._after else [],
         )

@@ -6,19 +6,21 @@ Each factor of each form (way on the wire) has an e-process over that form's rou
 - `per-round`: the same mixture made anew in every round (an effect that appears late is not averaged with nothing),
 - `ranks`: ranks of the worst half, mixed in every round (a few exchanges hit hard, scores of wild scale).
 
-Each is a martingale started at 1 if the network ignores the factor, so their mean is, and so is the mean over a cell's
-factors: by Ville's inequality it ever reaches x with probability at most 1 / x. Checkpoints carry fixed weights that
-sum to 1 and their weighted e-values are added: what was read so far is a lower bound of the round's e-value, so a round
-may be judged while it runs.
+Each is a martingale started at 1 if the network ignores the factor, so their mean is; rounds that draw the slot of the
+first original (`penalty`) multiply it by e-values of their own. So the mean over a cell's factors is a martingale too:
+by Ville's inequality it ever reaches x with probability at most 1 / x. Checkpoints carry fixed weights that sum to 1
+and their weighted e-values are added: what was read so far is a lower bound of the round's e-value, so a round may be
+judged while it runs.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ringback.record import Round
+from ringback.verdict import penalty
 from ringback.verdict.harms import working_evidence
 from ringback.verdict.permutation import Lot, log_e_values, log_mix, lots_of, worst_half_ranks
 from ringback.verdict.scores import KIND_WEIGHTS, datagram_ways, scores_of
@@ -56,19 +58,21 @@ class FactorBets:
 
 @dataclass(frozen=True)
 class RoundEvidence:
-    """factors: bets by factor name. working: log e-values, one a slope, by (factor name, harm)."""
+    """factors: bets by factor name. working: log e-values, one a slope, by (factor name, harm). slots: of a round that
+    drew the slot of the first original, its log e-values by pattern, by factor name (see `penalty`)."""
 
     number: int
     form: str
     checkpoints: tuple[float, ...]
     factors: Mapping[str, FactorBets]
     working: Mapping[tuple[str, str], Floats]
+    slots: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def e_value(self) -> float:
         """The round's own e-value: mean over the factors of the mean of its bets (global and per-round agree here)."""
         if not self.factors:
-            return 1.0
+            return float(np.prod([_exp(penalty.log_e_value([bets])) for bets in self.slots.values()]))
         return float(np.mean([(2 * _exp(b.log_raw) + _exp(b.ranks)) / 3 for b in self.factors.values()]))
 
 
@@ -114,6 +118,9 @@ def round_evidence(round_: Round, *, working: bool = True) -> RoundEvidence:
     working=False leaves the bets on declared harms out (for a look at a running round).
     Raises `ringback.errors.BadInput` for a round without exchanges or of mixed transports.
     """
+    if round_.drawn == "slot":
+        bets = {penalty.factor_of(round_): penalty.slot_bets(round_)}
+        return RoundEvidence(round_.number, round_.form, tuple(round_.checkpoints), {}, {}, bets)
     outcomes = [exchange.outcome for exchange in round_.exchanges]
     ways = datagram_ways(outcomes)
     kinds = KIND_WEIGHTS["stream" if ways is None else "datagram"]
@@ -170,8 +177,10 @@ def combine(evidence: Sequence[RoundEvidence], forms: Sequence[str] | None = Non
             missing = True
             factors.update({(form, name): 1.0 for name in (("payload",) if form == "dns" else ("payload", "port"))})
             continue
-        for name in dict.fromkeys(name for e in own for name in e.factors):
-            factors[form, name] = factor_e_value([(e.checkpoints, e.factors[name]) for e in own if name in e.factors])
+        for name in dict.fromkeys(name for e in own for name in (*e.factors, *e.slots)):
+            compared = factor_e_value([(e.checkpoints, e.factors[name]) for e in own if name in e.factors])
+            slots = penalty.log_e_value([e.slots[name] for e in own if name in e.slots])
+            factors[form, name] = compared * _exp(slots)
         for name, harm in dict.fromkeys(key for e in own for key in e.working):
             slopes = np.sum([e.working[name, harm] for e in own if (name, harm) in e.working], axis=0)
             harms.setdefault(harm, []).append(_exp(log_mix(slopes, np.full(len(slopes), 1 / len(slopes)))))

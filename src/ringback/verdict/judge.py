@@ -26,7 +26,7 @@ from ringback.record import (
     Udp,
     Verdict,
 )
-from ringback.verdict import contrast, impairment, mechanism
+from ringback.verdict import contrast, impairment, mechanism, penalty
 from ringback.verdict.arrivals import UDP_HEADER, Factor, struck_by
 from ringback.verdict.evidence import CellEvidence, cell_evidence
 from ringback.verdict.finding import NUMBERS, RANK, Finding
@@ -45,6 +45,7 @@ class Context:
     threshold: 1 / (alpha w) of this cell's test. quality: the app's codec's place in the E-model. outer: the verdict on
     the VPN path's own outer protocol, for a cell on that path. forms: those planned. evidence: where it was kept up to
     date while the rounds ran; else it is worked out here. bypassed_by: paths on which the same cell is `working`.
+    spillover: a device that punishes was found in the session, so silence is neither the link's doing nor the hosts'.
     """
 
     threshold: float
@@ -64,10 +65,11 @@ class Context:
 def judge(cell: Cell, rounds: Sequence[Round], tries: Sequence[Try], context: Context) -> Verdict:
     """The verdict on a cell from its rounds (all of its forms, in the order run; those of kind `trial` count) and the
     session's tries."""
-    trials = [r for r in rounds if r.kind == "trial"]
-    evidence = context.evidence or cell_evidence(trials, context.forms)
+    weighed = [r for r in rounds if r.kind == "trial"]
+    evidence = context.evidence or cell_evidence(weighed, context.forms)
+    trials, slots = ([r for r in weighed if (r.drawn == "slot") is drawn] for drawn in (False, True))
     beside = impairment.own_protocol(trials) if cell.function == "outer" else None
-    seen = _Seen(cell, trials, tries, context, evidence, contrast.compare(cell, tries, beside))
+    seen = _Seen(cell, trials, slots, tries, context, evidence, contrast.compare(cell, tries, beside))
     for rule in (_app_down, _by_state, _by_outer, _randomised, _contrast, _service_down, _impaired, _working):
         verdict = rule(seen)
         if verdict is not None:
@@ -77,10 +79,12 @@ def judge(cell: Cell, rounds: Sequence[Round], tries: Sequence[Try], context: Co
 
 @dataclass(frozen=True)
 class _Seen:
-    """All that the rules look at."""
+    """All that the rules look at. slots: rounds that drew the slot of the first original, whose controls tell of a
+    penalty and not of the link."""
 
     cell: Cell
     rounds: list[Round]
+    slots: list[Round]
     tries: Sequence[Try]
     context: Context
     evidence: CellEvidence
@@ -95,7 +99,7 @@ class _Seen:
             alone = _scores(self, struck, impairment.fewest_at_once(self.rounds))
             if alone[1] is not None and control is not None and alone[1] > control:
                 own, control = alone
-        ran = bool(self.rounds)
+        ran = bool(self.rounds or self.slots)
         return Verdict(
             status="insufficient",
             mos=own,
@@ -103,7 +107,6 @@ class _Seen:
             e_value=self.evidence.e_value if ran else None,
             threshold=self.context.threshold if ran else None,
             e_working=self.evidence.e_working if ran else None,
-            spillover=self.context.spillover,
         )
 
 
@@ -137,11 +140,15 @@ def _randomised(seen: _Seen) -> Verdict | None:
     if not seen.evidence.e_value >= seen.context.threshold:
         return None
     factors = named(seen.evidence.factors)
-    found = {factor: finding_of(seen.rounds, factor, factors) for factor in factors}
+    punished = {factor: _punished(seen.slots, factor) for factor in factors}
+    found = {factor: finding_of(punished[factor] or seen.rounds, factor, factors) for factor in factors}
     strength = seen.evidence.factors
     (form, factor), finding = min(found.items(), key=lambda item: (RANK[item[1].mechanism], -strength[item[0]]))
     agrees = seen.contrast.outcome == "accuses"
-    base = seen.base("port" if factor == "port" else "payload", seen.rounds)
+    apart = punished[form, factor]
+    base = seen.base("port" if factor == "port" else "payload", apart or seen.rounds)
+    if apart:
+        base = msgspec.structs.replace(base, spillover=True)
     if finding.mechanism == "drop-after" and base.mos is not None:
         base = msgspec.structs.replace(base, mos=MIN_MOS)  # a call that is cut, however soon the round was stopped
     return _with(
@@ -160,6 +167,13 @@ def named(factors: Mapping[tuple[str, str], float]) -> list[tuple[str, str]]:
     """Which factors made the difference: those with evidence of their own, the strongest in any case."""
     strongest = max(factors, key=lambda key: factors[key])
     return [key for key, e_value in factors.items() if e_value >= NAMED or key == strongest]
+
+
+def _punished(slots: Sequence[Round], factor: tuple[str, str]) -> list[Round]:
+    """What rounds that drew a slot tell of how the drawn exchanges themselves were treated, where they show a penalty
+    for this factor."""
+    own = [r for r in slots if r.form == factor[0] and penalty.factor_of(r) == factor[1]]
+    return [penalty.unpunished(r) for r in own if penalty.lively(r)] if penalty.shown(own) else []
 
 
 def finding_of(rounds: Sequence[Round], factor: tuple[str, str], named: Sequence[tuple[str, str]]) -> Finding:
@@ -181,7 +195,7 @@ def _trigger(form: str, factor: str, named: Sequence[tuple[str, str]]) -> Trigge
 
 
 def _contrast(seen: _Seen) -> Verdict | None:
-    if seen.contrast.outcome != "accuses":
+    if seen.contrast.outcome != "accuses" or seen.context.spillover:
         return None
     return _with(
         seen.base(),
@@ -206,6 +220,8 @@ def _service_down(seen: _Seen) -> Verdict | None:
 
 
 def _impaired(seen: _Seen) -> Verdict | None:
+    if seen.context.spillover:
+        return None
     found = impairment.by_controls(seen.cell, seen.rounds, seen.tries, seen.context.quality, seen.context.udp)
     return None if found is None else _impaired_by(seen, found)
 
@@ -274,7 +290,7 @@ def _insufficient(seen: _Seen) -> Verdict:
         reason = "too-short"
     else:
         reason = "undecided"
-    return msgspec.structs.replace(seen.base(), reason=reason)
+    return msgspec.structs.replace(seen.base(), reason=reason, spillover=seen.context.spillover)
 
 
 def _with(base: Verdict, finding: Finding, **changes: object) -> Verdict:
