@@ -23,6 +23,7 @@ MIN_MOS = 2.5
 MIN_KBPS = 200.0
 MAX_FAILURES = 0.20
 TEXT_TRY_S = 10.0  # after which a try of text fails
+TWICE_AGAIN_S = 6.0  # by which a SYN was sent again at 1 and at 3 s (RFC 6298), and answered if that was heard
 LEAST_HEARD_S = 2.5
 FEW = 2  # calls at once that are as good as one alone
 ONE_TRIP_MS = 900.0  # a connect slower than this needed a second SYN (RFC 6298: 1 s), or is hopeless anyhow
@@ -99,10 +100,15 @@ def _begun(stream: StreamOutcome) -> transfers.Transfer | None:
 
 
 def _not_set_up(stream: StreamOutcome, seconds: float) -> bool:
-    """A try of text without any answer, which was refused or had the time after which one fails."""
+    """A try of text without any answer that was refused, never connected though its first packet was sent again twice, or
+    had the time after which one fails: a slow link's answer takes longer than its handshake."""
     if stream.arrivals or stream.failure is None:
         return False
-    return seconds >= TEXT_TRY_S or stream.failure != "generic_timeout_error"
+    refused, unconnected = (
+        stream.failure != "generic_timeout_error",
+        stream.connected is None and seconds >= TWICE_AGAIN_S,
+    )
+    return refused or unconnected or seconds >= TEXT_TRY_S
 
 
 def unheard(cell: Cell, rounds: Sequence[Round], codec: quality.Codec) -> bool:
