@@ -336,9 +336,21 @@ def test_text_whose_tries_were_answered_or_cut_short_is_not_impaired() -> None:
             for i, exchange in enumerate(each.exchanges):
                 if i % 2 and each.form != "dns":
                     heard = [(0.5, 900)] if answered else []
-                    exchange.outcome = StreamOutcome(failure="generic_timeout_error", failed_at=given_s, arrivals=heard)
+                    exchange.outcome = StreamOutcome(
+                        connected=0.4, failure="generic_timeout_error", failed_at=given_s, arrivals=heard
+                    )
                     exchange.spec = msgspec.structs.replace(exchange.spec, seconds=given_s)
         assert judge(TEXT, rounds, HEALTHY, CONTEXT).status != "impaired"
+
+
+def test_text_that_never_connects_is_impaired() -> None:
+    rounds = text_rounds()
+    for each in rounds:
+        for exchange in each.exchanges:
+            if each.form != "dns":
+                exchange.outcome = StreamOutcome(failure="generic_timeout_error", failed_at=6.0)
+                exchange.spec = msgspec.structs.replace(exchange.spec, seconds=6.0)
+    assert judge(TEXT, rounds, HEALTHY, CONTEXT).status == "impaired"
 
 
 def test_a_few_transfers_that_were_held_up_make_no_link_too_slow_for_media() -> None:

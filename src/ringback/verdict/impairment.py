@@ -100,8 +100,8 @@ def _begun(stream: StreamOutcome) -> transfers.Transfer | None:
 
 
 def _not_set_up(stream: StreamOutcome, seconds: float) -> bool:
-    """A try of text without any answer that was refused, never connected though its first packet was sent again twice, or
-    had the time after which one fails: a slow link's answer takes longer than its handshake."""
+    """A try of text without any answer that was refused, never connected though its first packet was sent again twice,
+    or had the time after which one fails: a slow link's answer takes longer than its handshake."""
     if stream.arrivals or stream.failure is None:
         return False
     refused, unconnected = (
