@@ -84,6 +84,7 @@ async def serving(
         from ringback.peer import serve as run
         from ringback.store.receiving import receiving
         from ringback.view import Pages, refusing, router
+        from ringback.view.warming import warming
     except ImportError as error:
         raise Unavailable(f"{error.name} is not installed", "pip install 'ringback[observatory]'") from error
 
@@ -98,7 +99,8 @@ async def serving(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     pages = Pages.of(folder, lake_folder(folder))
-    with receiving(lake_folder(folder), folder, {keys.load(folder)[1]}) as lake:
+    place = lake_folder(folder)
+    with receiving(place, folder, {keys.load(folder)[1]}) as lake, warming(folder, place):
         async with collecting(folder, lake, networks) as collector:
             await run(folder, host, port, up, stop, [*collector, router(pages)], refusing(pages))
 
