@@ -1,6 +1,7 @@
 """A region beside the others, the preferred app beside this one, and for whom a VPN worked: by API and by command."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,7 @@ def test_the_command_says_the_same_in_words_and_as_json(observatory: Path, capsy
     assert main(["contrasts", "--data", str(observatory), "--lang", "en"]) == Exit.VERDICT
     words = capsys.readouterr().out
     assert "RU-MOW" in words
+    assert re.search(r" -0\.\d\d to \d\.\d\d", words), "what is below zero is not told between two dashes"
     assert "withheld: how the preferred app's calls look is not verified" in " ".join(words.split())
 
 

@@ -219,7 +219,8 @@ def _numbers(
     if value is None or interval is None:
         return "-", "-"
     low, high = (phrases.number(end, digits) for end in interval)
-    return phrases.number(value, digits), f"{low} - {high}" if interval[0] < 0 else f"{low}\u2013{high}"
+    told = phrases.say("page.points_range", low=low, high=high) if interval[0] < 0 else f"{low}\u2013{high}"
+    return phrases.number(value, digits), told
 
 
 def contrasts(
