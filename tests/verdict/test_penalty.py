@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ringback.errors import BadInput
 from ringback.record import Arm, Cell, DatagramOutcome, ExchangeRecord, ExchangeSpec, Lane, Round, StreamOutcome
 from ringback.verdict import penalty
-from ringback.verdict.evidence import cell_evidence, combine, round_evidence
+from ringback.verdict.evidence import cell_evidence
 from ringback.verdict.finding import Finding
 from ringback.verdict.judge import finding_of
 
@@ -91,9 +91,8 @@ def test_rounds_that_drew_a_slot_multiply_the_factor_that_they_drew() -> None:
     rounds = [punished(slot, number=n) for n, slot in enumerate((15, 40, 52))]
     evidence = cell_evidence(rounds)
     alone = np.exp(penalty.log_e_value([penalty.slot_bets(each) for each in rounds]))
-    assert evidence.factors == {("relay-call", "payload"): pytest.approx(alone)}
+    assert evidence.factors == {("relay-call", "payload"): pytest.approx(alone), ("relay-call", "port"): 1.0}
     assert evidence.e_working == 0.0, "they tell nothing of what works"
-    assert round_evidence(rounds[0]).e_value == pytest.approx(combine([round_evidence(rounds[0])]).e_value)
 
 
 def test_the_factor_is_what_the_odd_one_differs_in() -> None:

@@ -42,7 +42,7 @@ MOST_DEAD = 2  # of these in which nothing passed from the beginning
 MOST_UNOPENED = 10  # requests, of some 45 s each, for a round that a block kept from the peer
 AGAIN = 3  # series of a cell that was silenced beside another
 NAMED = 20.0  # e-value of a factor of an accused cell that is asked about
-PROMISING = log(6.0)  # a round, by the pattern that fits best, for another on the same factor
+LEAST_TRIED, PROMISING = 2, log(1.5)  # rounds, and their e-value by round, for another on the same factor
 
 
 class Question(msgspec.Struct):
@@ -62,7 +62,7 @@ class Question(msgspec.Struct):
             return True
         if self.trial.accused and (len(self.bets) >= MOST_FOR_NAMES or self._named):
             return True
-        return tried > 0 and float(np.sum(self.bets, axis=0).max()) < tried * PROMISING
+        return tried >= LEAST_TRIED and penalty.log_e_value(self.bets) < tried * PROMISING
 
     @property
     def _named(self) -> bool:
@@ -90,17 +90,31 @@ class Penalties:
         if self._unopened >= MOST_UNOPENED:
             return None
         self._questions = [question for question in self._questions if not question.answered]
-        for trial in self._trials:
-            if not self._questions and suspect(trial) and id(trial) not in self._asked:
-                self._ask(trial)
+        if not self._questions:
+            self._go_on()
         if self._questions:
             asked = self._questions[0]
             return self._draw(asked, number, first_exchange), asked.trial
-        self._again = self._silenced()
         if self._again is None:
             return None
         port = self._random.choice(self._grant.other["tcp"])
         return probe.planned(number, first_exchange, probe.KNOCK, "tcp", port, self._path), None
+
+    def _go_on(self) -> None:
+        """To the next suspect, calls first. Once a device was found, a cell that is not what it looks for, so far, is
+        heard again before it is asked about, and so is at last every cell that is undecided."""
+        found = [trial for trial in self._trials if trial.accused and penalty.shown(trial.rounds)]
+        alike = {(trial.cell.app, trial.cell.function) for trial in found}
+        left = [trial for trial in self._trials if id(trial) not in self._asked and suspect(trial)]
+        for trial in sorted(left, key=lambda trial: trial.cell.function != "voice"):
+            known = trial.accused or (trial.cell.app, trial.cell.function) in alike
+            if found and not known and id(trial) not in self._heard_again:
+                self._again = trial
+            else:
+                self._ask(trial)
+            return
+        silenced = [trial for trial in self._trials if not trial.decided and id(trial) not in self._heard_again]
+        self._again = silenced[0] if found and silenced else None
 
     def _ask(self, trial: CellTrial) -> None:
         self._asked.add(id(trial))
@@ -111,13 +125,6 @@ class Penalties:
             for factor in ("payload", "port")
             if plan.form != "dns" and factor in plan.factors and named.get((plan.form, factor), NAMED) >= NAMED
         ]
-
-    def _silenced(self) -> CellTrial | None:
-        """One that is undecided and was not yet heard by itself, where a device was found. Those that were asked first:
-        they are the least likely to be what it looks for."""
-        left = [trial for trial in self._trials if not trial.decided and id(trial) not in self._heard_again]
-        ordered = sorted(left, key=lambda trial: id(trial) not in self._asked)
-        return ordered[0] if ordered and punishes(self._trials) else None
 
     def take(self, finished: Round | None) -> None:
         """The round that `next` drew is over; None where it never began."""

@@ -173,14 +173,14 @@ def combine(evidence: Sequence[RoundEvidence], forms: Sequence[str] | None = Non
     missing = False
     for form in dict.fromkeys([*(forms or ()), *seen]):
         own = [e for e in evidence if e.form == form]
-        if not own:
+        compared = [name for e in own for name in e.factors]
+        if not compared:  # or in no round but those that drew a slot
             missing = True
-            factors.update({(form, name): 1.0 for name in (("payload",) if form == "dns" else ("payload", "port"))})
-            continue
-        for name in dict.fromkeys(name for e in own for name in (*e.factors, *e.slots)):
-            compared = factor_e_value([(e.checkpoints, e.factors[name]) for e in own if name in e.factors])
+            compared = ["payload"] if form == "dns" else ["payload", "port"]
+        for name in dict.fromkeys(compared):
+            rounds = factor_e_value([(e.checkpoints, e.factors[name]) for e in own if name in e.factors])
             slots = penalty.log_e_value([e.slots[name] for e in own if name in e.slots])
-            factors[form, name] = compared * _exp(slots)
+            factors[form, name] = rounds * _exp(slots)
         for name, harm in dict.fromkeys(key for e in own for key in e.working):
             slopes = np.sum([e.working[name, harm] for e in own if (name, harm) in e.working], axis=0)
             harms.setdefault(harm, []).append(_exp(log_mix(slopes, np.full(len(slopes), 1 / len(slopes)))))

@@ -149,6 +149,10 @@ def _randomised(seen: _Seen) -> Verdict | None:
     base = seen.base("port" if factor == "port" else "payload", apart or seen.rounds)
     if apart:
         base = msgspec.structs.replace(base, spillover=True)
+    if apart and all(each.partner == "lost" for each in apart):  # what passed outwards before a cut-off is not known
+        finding = msgspec.structs.replace(
+            finding, after_packets=None, after_packets_interval=None, after_bytes=None, after_bytes_interval=None
+        )
     if finding.mechanism == "drop-after" and base.mos is not None:
         base = msgspec.structs.replace(base, mos=MIN_MOS)  # a call that is cut, however soon the round was stopped
     return _with(
