@@ -1,6 +1,7 @@
 """What a check would send where: from the very plans, scripts and tries that it would run, without sending any."""
 
 from collections.abc import Iterator
+from math import ceil
 from random import Random
 
 import msgspec
@@ -16,7 +17,7 @@ from ringback.flow import tries as try_bytes
 from ringback.net import resolver as system
 from ringback.net.control import parse_server
 from ringback.record import Arm, Cell, ExchangeSpec
-from ringback.trial import limited, probe
+from ringback.trial import limited, penalties, probe
 from ringback.trial.control import Grant, TrySpec
 from ringback.trial.locating import MOST_ROUNDS
 from ringback.trial.pairs import FLOWS_OF_A_PAIR, draw_pairs
@@ -128,6 +129,27 @@ def _locating_lines(request: CheckRequest, catalogue: Catalogue) -> Iterator[Lin
             yield Line(f"{app} voice {form}", "server", "udp", str(plan.app_port), "direct", flows, cost, seconds, 0)
 
 
+def _penalty_lines(request: CheckRequest, catalogue: Catalogue) -> Iterator[Line]:
+    """The most that asking for penalties takes: calls that fall silent, for as long as there is time."""
+    if request.mode != "default" or request.budget_s is None or "direct" not in request.paths:
+        return
+    replay = request.replay.digest if request.replay else None
+    replays = (msgspec.msgpack.encode(request.replay),) if request.replay else ()
+    apps = request.apps if "voice" in request.functions else ()
+    rounds = ceil(request.budget_s / (penalties.CALLS / penalties.CALLS_AT_ONCE * penalties.LEAST_CALL_S))
+    for app in apps:
+        cell = Cell(app, "voice", "outgoing", request.route)
+        for plan in form_plans(catalogue, cell, request.replay is not None):
+            spec = ExchangeSpec(
+                1, app, "voice", "outgoing", request.route, plan.form, Arm("control", "other"), "udp", plan.app_port,
+                penalties.LEAST_CALL_S, replay=replay,
+            )  # fmt: skip
+            flows = ceil(rounds / len(apps)) * penalties.CALLS
+            cost = flows * _cost(render(spec, GRANT.seed, replays, catalogue))
+            what = f"{app} voice {plan.form} (penalty)"
+            yield Line(what, "server", "udp", f"{plan.app_port}+other", "direct", flows, cost, 0.0, 0)
+
+
 def _try_cost(spec: TrySpec) -> int:
     """Requests, and answers taken to be as large."""
     seed, name = bytes(32), spec.name or spec.target
@@ -167,7 +189,7 @@ def plan(request: CheckRequest, catalogue: Catalogue) -> Plan:
         media = max((s for s, function in of if function == "media"), default=0.0)
         text = max((s for s, function in of if function == "text"), default=0.0)
         locating = list(_locating_lines(request, catalogue))
-        lines += locating
+        lines += [*locating, *_penalty_lines(request, catalogue)]
         together = sum(s for s, _ in of) if quiet else max(calls + media, text)
         seconds += together + MOST_ROUNDS * sum(line.seconds for line in locating)
     if request.budget_s is not None:
