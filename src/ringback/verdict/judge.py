@@ -163,7 +163,7 @@ def _randomised(seen: _Seen) -> Verdict | None:
         scope="app" if agrees else "peer",
         trigger=_trigger(form, factor, factors),
         bypassed_by=list(seen.context.bypassed_by),
-        reason="difference",
+        reason="penalty" if apart else "difference",
     )
 
 

@@ -63,7 +63,7 @@ def _extras(measurements: Sequence[Measurement], phrases: Phrases) -> list[str]:
         if calls:
             own, controls = ([pair[i] for pair in calls] for i in (0, 1))
             said.append(phrases.say("extra.quality", mos=_span(own, phrases), control=_span(controls, phrases)))
-    if any(m.verdict.spillover for m in measurements):
+    if any(m.verdict.spillover and m.verdict.reason != "penalty" for m in measurements):
         said.append(phrases.say("extra.spillover"))
     return said
 

@@ -16,6 +16,8 @@ def case(measurement: Measurement, network: NetworkRecord | None = None) -> str:
         case "restricted":
             if verdict.basis == "contrast":
                 return "restricted-exit" if verdict.reason == "exit" else "restricted-contrast"
+            if verdict.reason == "penalty":
+                return "restricted-penalty"
             return "restricted-randomised" if verdict.hop_asn is None else "restricted-located"
         case "impaired":
             if verdict.reason == "offline" or (network is not None and network.state == "offline"):
@@ -37,7 +39,7 @@ LEADS: Mapping[str, tuple[str, ...]] = {
     "offline": ("impaired-offline", "insufficient-offline"),
     "not-listed": ("impaired-not-listed",),
     "restricted-located": ("restricted-located",),
-    "restricted": ("restricted-randomised",),
+    "restricted": ("restricted-randomised", "restricted-penalty"),
     "restricted-contrast": ("restricted-contrast",),
     "restricted-exit": ("restricted-exit",),
     "service-down": ("service-down",),
