@@ -73,3 +73,33 @@ action = { kind = "drop" }
     measured, _ = told(HEAD.format(functions='["voice"]') + rule, 3)
     assert {(m.verdict.status, m.verdict.trigger) for m in measured} == {("impaired", "transport")}
     assert not any(m.verdict.spillover for m in measured)
+
+
+LISTED = """
+[[network.rule]]
+hop = 1
+match = { all = true }
+trigger = "not-listed"
+action = { kind = "drop" }
+listed = ["max", "peer"]
+[[network.rule]]
+hop = 2
+match = { app = "max", function = "text" }
+trigger = "sni"
+action = { kind = "drop" }
+residual_s = 20
+residual = "pair"
+"""
+
+
+def test_a_penalty_beside_a_white_list_hides_no_white_list() -> None:
+    head = HEAD.format(functions='["text", "voice"]').replace('["whatsapp"]', '["whatsapp", "max"]')
+    measured, closing = told(head + LISTED, 4)
+    assert closing.state == "whitelist"
+    told_of = {(m.app, m.function): (m.verdict.status, m.verdict.trigger) for m in measured}
+    assert told_of == {
+        ("whatsapp", "text"): ("impaired", "not-listed"),
+        ("whatsapp", "voice"): ("impaired", "not-listed"),
+        ("max", "text"): ("restricted", "sni"),
+        ("max", "voice"): ("working", None),
+    }

@@ -70,11 +70,6 @@ def test_over_all_slots_that_could_be_drawn_its_mean_is_one(silences: list[tuple
     assert np.mean([np.exp(penalty.log_e_value([bets])) for bets in drawn]) == pytest.approx(1.0)
 
 
-def test_the_weights_of_the_patterns_sum_to_one() -> None:
-    assert penalty.WEIGHTS.sum() == pytest.approx(1.0)
-    assert (penalty.WEIGHTS > 0).all()
-
-
 @pytest.mark.parametrize("lag", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("seconds", [3.0, 60.0])
 def test_four_rounds_show_a_penalty(lag: float, seconds: float) -> None:

@@ -43,7 +43,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     e_working: float | None = None
     clear_to: ClearTo | None = None
     bypassed_by: list[str] = []
-    spillover: bool = False  # controls fared worse after originals ran; reported, never accuses
+    spillover: bool = False  # controls fall silent after originals ran: reported beside a verdict, and accuses nobody
     reason: str | None = None  # one token from words' table, why this status (for people)
     rules: str = RULES
 

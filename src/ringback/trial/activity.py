@@ -16,7 +16,7 @@ from ringback.trial.seam import Answer, Ask, Command, Event
 from ringback.verdict.arrivals import GRACE
 
 ATTEMPTS = 3  # at any request to the peer
-PATIENT_ATTEMPTS = 14  # at the report of a round that asks for penalties: some 200 s, within which most blocks pass
+ATTEMPT_S = 15.0  # that one of them may take
 REPORT_BYTES = 12_000  # a round's report, roughly, for the cost that is shown
 
 
@@ -50,6 +50,7 @@ class RoundActivity:
         path: str,
         render: Callable[[ExchangeSpec], Script],
         lane: str,
+        attempts: int = ATTEMPTS,
     ) -> None:
         self.planned = planned
         self.trial = trial
@@ -66,6 +67,7 @@ class RoundActivity:
         self.running = Running(blind, host, path, desk.claim, apart)
         self._checkpoints = [] if apart else list(planned.checkpoints[:-1])  # others are read when the last is over
         self._slot = planned.drawn == "slot"
+        self._most_attempts = attempts  # at its report
         self._read_at: float | None = None
         self._stage = "opening"
         self._attempts = 0
@@ -101,7 +103,7 @@ class RoundActivity:
         if self._reading is not None and answer.number == self._reading[0]:
             read_to, self._reading = self._reading[1], None  # it tells of that time, even where the round is over since
             return self._checkpoint(far, read_to, now) if far is not None else ()
-        if far is None and self._attempts < (PATIENT_ATTEMPTS if self._slot else ATTEMPTS):
+        if far is None and self._attempts < self._most_attempts:
             self._attempts += 1
             return (self._request_outcome(final=True),)
         self._finish(far, now)

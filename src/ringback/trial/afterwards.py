@@ -7,6 +7,7 @@ import msgspec
 
 from ringback.record import Round
 from ringback.trial import limited
+from ringback.trial.activity import ATTEMPT_S, ATTEMPTS
 from ringback.trial.cells import CellTrial
 from ringback.trial.control import Grant
 from ringback.trial.locating import Located, Locating
@@ -16,6 +17,7 @@ from ringback.trial.probe import Link
 from ringback.trial.terms import Settings
 
 REPORTING_S = 5.0  # that the opening and the report of a round take beside it
+PATIENT_ATTEMPTS = 14  # at the report of a round that asks for penalties: some 200 s, within which most blocks pass
 SLOT, LOCATE = "slot", "locate"
 
 
@@ -25,6 +27,7 @@ class Wanted(msgspec.Struct, frozen=True):
     planned: Planned
     trial: CellTrial | None
     lane: str
+    attempts: int = ATTEMPTS  # at the report, which a block may hold up
 
 
 class Afterwards:
@@ -37,23 +40,28 @@ class Afterwards:
         self._grant, self._random, self._link = grant, random, link
         self._penalties: Penalties | None = None
         self._locating: Locating | None = None
+        self._no_time = False  # for what asks for penalties
 
-    def next(self, number: int, first_exchange: int) -> Wanted | None:
-        """The round to run now; None when all is done."""
+    def next(self, number: int, first_exchange: int, left: float) -> Wanted | None:
+        """The round to run now, in `left` seconds at most; None when all is done."""
         settings, path = self._settings, self._settings.paths[0]
-        if settings.mode == "default":
+        if settings.mode == "default" and not self._no_time:
             if self._penalties is None:
                 self._penalties = Penalties(self._trials, path, self._grant, self._random, self._link.sizing())
             asked = self._penalties.next(number, first_exchange)
-            if asked is not None:
-                return Wanted(*asked, SLOT)
+            if asked is not None and asked[0].seconds + REPORTING_S <= left:
+                spare = min((left - asked[0].seconds) / ATTEMPT_S, float(PATIENT_ATTEMPTS))
+                return Wanted(*asked, SLOT, max(ATTEMPTS, int(spare)))
+            self._no_time = asked is not None
         if not settings.locate or path != "direct" or settings.mode == "quiet":
             return None
         if self._locating is None:
             per_arm = max(THIN_PER_ARM, self._link.sizing(limited.FASTER).per_arm)
             self._locating = Locating(self._trials, path, self._grant, self._random, per_arm)
         planned = self._locating.next(number, first_exchange)
-        return None if planned is None else Wanted(planned, None, LOCATE)
+        if planned is None or planned.seconds + REPORTING_S > left:
+            return None
+        return Wanted(planned, None, LOCATE)
 
     def take(self, finished: Round | None, lane: str) -> None:
         """The round that `next` gave is over; None where it never began."""

@@ -59,6 +59,7 @@ class CellTrial:
     def hear_again(self, series: int) -> None:
         """So many more series, whatever was lost so far."""
         self.lost, self.most_rounds, self._heard_from = 0, self.series + series, len(self.rounds)
+        self._unusable = False
 
     @property
     def latest(self) -> list[Round]:
@@ -160,7 +161,8 @@ class CellTrial:
 
     def add(self, finished: Round) -> None:
         self.rounds.append(finished)
-        self._weighed.append(round_evidence(finished))
+        if finished.kind == "trial":
+            self._weighed.append(round_evidence(finished))
         if finished.drawn == "slot":
             return  # whose controls a penalty strikes, and whose report it may swallow
         if self.heard is not None:

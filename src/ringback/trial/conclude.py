@@ -45,11 +45,9 @@ def conclude(
     """outer: path name to the VPN protocol whose own cell was tried. Measurements in the order of the session's
     cells; cells of `outer` protocols are not measurements but stand behind every cell of their path."""
     rounds = [each for trial in result.trials for each in trial.rounds if each.drawn != "slot"]
-    state, udp = network_state(result.tries, rounds)
+    state, udp = network_state([*result.tries, *result.later], rounds)
     first = _first_path(result)
     punished = punishes([trial for trial in result.trials if trial.cell.path == first])
-    if punished and state == "whitelist":
-        state = "normal"  # a penalty silenced the hosts that belong to nobody
     outer_verdicts = {
         trial.cell.path: _judged(trial, result.tries, catalogue, state, udp, None)
         for trial in result.trials

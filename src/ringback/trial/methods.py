@@ -13,7 +13,7 @@ from ringback.record import Arm, Cell, DatagramOutcome, Mechanism, Round, Transp
 from ringback.trial import limited
 from ringback.trial.cells import CellTrial
 from ringback.trial.plan import CALL_SECONDS, PER_ARM
-from ringback.verdict import signs
+from ringback.verdict import penalty, signs
 from ringback.verdict.absence import Harm, absent, harm_of
 from ringback.verdict.evidence import combine, round_evidence
 from ringback.verdict.finding import RANK
@@ -59,11 +59,12 @@ class Method(msgspec.Struct, frozen=True):
 
 def method_of(trial: CellTrial, per_arm: int) -> Method | None:
     """None where what was found leaves no trace that a TTL could bring out."""
-    if trial.evidence is None or any(each.drawn == "slot" for each in trial.rounds):
+    if trial.evidence is None or penalty.shown(trial.rounds):
         return None  # a device that punishes leaves nothing to compare
     factors = trial.evidence.factors
     among = named(factors)
-    found = {factor: finding_of(trial.rounds, factor, among) for factor in among}
+    rounds = [each for each in trial.rounds if each.drawn != "slot"]
+    found = {factor: finding_of(rounds, factor, among) for factor in among}
     (form, factor), finding = min(found.items(), key=lambda item: (RANK[item[1].mechanism], -factors[item[0]]))
     plan = next(plan for plan in trial.plans if plan.form == form)
     which: Factor = "port" if factor == "port" else "payload"

@@ -30,7 +30,7 @@ from ringback.trial.plan import (
 from ringback.verdict import penalty
 
 FALLEN_SHARE = 0.7  # of a round's exchanges that fell silent, in which both arms must have a part
-SPARED_FALLEN_SHARE, STRUCK_FREE = 0.2, Arm("control", "other")  # of the controls away from the app's port
+SPARED_FALLEN_SHARE, STRUCK_FREE = 0.5, Arm("control", "other")  # of the controls away from the app's port
 FALLEN_FROM = 0.6  # of an exchange's time, from which on nothing came
 CALLS, STREAMS = 64, 40  # exchanges of a round
 CALLS_AT_ONCE = 8
@@ -56,20 +56,18 @@ class Question(msgspec.Struct):
 
     @property
     def answered(self) -> bool:
-        """Whether another round would say no more. A cell that is accused already is asked for the names' sake."""
+        """Whether another round would say no more. A cell that is accused already is asked for the names' sake, in
+        rounds that are no evidence."""
         tried = len(self.bets) - self.dead
         if self.dead >= MOST_DEAD or len(self.bets) >= MOST_ROUNDS:
             return True
-        if self.trial.accused and (len(self.bets) >= MOST_FOR_NAMES or self._named):
-            return True
-        return tried >= LEAST_TRIED and penalty.log_e_value(self.bets) < tried * PROMISING
+        if self.trial.accused:
+            shown = penalty.log_e_value(self.bets) >= penalty.SHOWN
+            return shown or len(self.bets) >= MOST_FOR_NAMES or (tried > 0 and self._unpromising(tried))
+        return self.trial.decided or (tried >= LEAST_TRIED and self._unpromising(tried))
 
-    @property
-    def _named(self) -> bool:
-        """Whether this factor has shown a penalty, and enough of it to be named."""
-        evidence = self.trial.evidence
-        total = 0.0 if evidence is None else evidence.factors.get((self.plan.form, self.factor), 0.0)
-        return penalty.log_e_value(self.bets) >= penalty.SHOWN and total >= NAMED
+    def _unpromising(self, tried: int) -> bool:
+        return penalty.log_e_value(self.bets) < tried * PROMISING
 
 
 class Penalties:
@@ -83,6 +81,7 @@ class Penalties:
         self._heard_again: set[int] = set()
         self._again: CellTrial | None = None
         self._unopened = 0
+        self._knocked = False  # whether anything was asked of nobody, so that what a block silenced may be tried again
 
     def next(self, number: int, first_exchange: int) -> tuple[Planned, CellTrial | None] | None:
         """The next round to run, and whose; None when all is asked, or a cell is to be heard again first. A round that
@@ -95,7 +94,7 @@ class Penalties:
         if self._questions:
             asked = self._questions[0]
             return self._draw(asked, number, first_exchange), asked.trial
-        if self._again is None:
+        if self._again is None and (self._knocked or not punishes(self._trials)):
             return None
         port = self._random.choice(self._grant.other["tcp"])
         return probe.planned(number, first_exchange, probe.KNOCK, "tcp", port, self._path), None
@@ -110,9 +109,10 @@ class Penalties:
             known = trial.accused or (trial.cell.app, trial.cell.function) in alike
             if found and not known and id(trial) not in self._heard_again:
                 self._again = trial
-            else:
-                self._ask(trial)
-            return
+                return
+            self._ask(trial)
+            if self._questions:
+                return
         silenced = [trial for trial in self._trials if not trial.decided and id(trial) not in self._heard_again]
         self._again = silenced[0] if found and silenced else None
 
@@ -132,10 +132,12 @@ class Penalties:
             self._unopened += 1
             return
         self._unopened = 0
-        if self._again is not None:
-            self._heard_again.add(id(self._again))
-            self._again.hear_again(AGAIN)
-            self._again = None
+        if not self._questions:
+            self._knocked = True
+            if self._again is not None:
+                self._heard_again.add(id(self._again))
+                self._again.hear_again(AGAIN)
+                self._again = None
             return
         asked = self._questions[0]
         asked.bets.append(penalty.slot_bets(finished))
@@ -159,8 +161,8 @@ class Penalties:
         replay = next((x.spec.replay for r in asked.trial.rounds for x in r.exchanges if r.form == plan.form), None)
         specs = specs_of(cell, plan, arms, first, on, seconds, sizes, replay)
         return Planned(
-            number, cell, plan.form, specs, starts, (seconds,), starts[-1] + seconds, drawn="slot",
-            margins=(margin, margin),
+            number, cell, plan.form, specs, starts, (seconds,), starts[-1] + seconds,
+            "confirm" if asked.trial.accused else "trial", drawn="slot", margins=(margin, margin),
         )  # fmt: skip
 
     def _shape(self, asked: Question) -> tuple[int, float, int]:

@@ -91,7 +91,7 @@ class Planned(msgspec.Struct, frozen=True):
     starts: list[float]
     checkpoints: tuple[float, ...]
     seconds: float  # nominal length
-    kind: Literal["trial", "locate"] = "trial"
+    kind: Literal["trial", "locate", "confirm"] = "trial"
     ttl: int | None = None  # of the first packets of each exchange of a locating round
     drawn: Literal["arms", "pairs", "slot"] = "arms"  # this and margins: see record.Round
     margins: tuple[int, int] = (0, 0)

@@ -10,6 +10,7 @@ a time, and a cell until it is decided.
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from math import inf
 from typing import Literal
 
 import msgspec
@@ -77,9 +78,13 @@ class Schedule:
         self._path += 1
         return True
 
+    def left(self, elapsed: float) -> float:
+        """Seconds of the budget, so long after the session's start."""
+        return inf if self._budget_s is None else self._budget_s - elapsed
+
     def affords(self, seconds: float, elapsed: float) -> bool:
         """Whether what takes so long, started so long after the session's start, ends within the budget."""
-        return self._budget_s is None or elapsed + seconds <= self._budget_s
+        return seconds <= self.left(elapsed)
 
     def next(
         self, running: Mapping[int, str], elapsed: float, size: Sizing = USUAL, patience: Patience = NO_PATIENCE

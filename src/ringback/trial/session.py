@@ -11,8 +11,8 @@ from ringback.errors import BadInput
 from ringback.flow.script import Script
 from ringback.record import ExchangeSpec, Round, StreamOutcome, Transport, Try
 from ringback.trial import control, probe
-from ringback.trial.activity import Owner, RoundActivity
-from ringback.trial.afterwards import LOCATE, REPORTING_S, SLOT, Afterwards
+from ringback.trial.activity import ATTEMPTS, Owner, RoundActivity
+from ringback.trial.afterwards import LOCATE, SLOT, Afterwards
 from ringback.trial.cells import CellTrial
 from ringback.trial.contrast import TriesActivity, bearable
 from ringback.trial.datagrams import NearDatagram
@@ -62,6 +62,7 @@ class Session:
         self._knocked_again: set[str] = set()
         self._quiet = settings.mode == "quiet"
         self._tries: list[Try] = []
+        self._later: list[Try] = []  # once a device was found that punishes, and nothing was blocked
         self._transcript: control.Transcript | None = None
         self._partner: Literal["reported", "unreachable", "vanished"] = "reported"
         self._notes: list[str] = []
@@ -185,9 +186,11 @@ class Session:
         self._exchanges += n
         return first
 
-    def _activity(self, planned: Planned, trial: CellTrial | None, path: str, lane: str) -> RoundActivity:
+    def _activity(
+        self, planned: Planned, trial: CellTrial | None, path: str, lane: str, attempts: int = ATTEMPTS
+    ) -> RoundActivity:
         assert self._settings.peer is not None
-        return RoundActivity(planned, trial, self, self._settings.peer, path, self._render, lane)
+        return RoundActivity(planned, trial, self, self._settings.peer, path, self._render, lane, attempts)
 
     def _render(self, spec: ExchangeSpec) -> Script:
         assert self._grant is not None
@@ -287,12 +290,15 @@ class Session:
 
     def _take(self, activity: Activity) -> None:
         if isinstance(activity, TriesActivity):
-            self._tries += activity.results
+            (self._tries if self._after is None else self._later).extend(activity.results)
             return
         trial = activity.trial
         if trial is None:
             if self._after is not None and activity.lane in (SLOT, LOCATE):
                 self._after.take(activity.round, activity.lane)
+                if activity.lane == SLOT and activity.round is not None and not any(t.answered for t in self._later):
+                    neutral = [spec for spec in self._settings.tries if spec.kind == "neutral"]
+                    self._prelude.append(TriesActivity(neutral, self._outside, self, self._random.randbytes(32), False))
             elif activity.round is not None:
                 self._link.take(activity.round, self._outside)
                 if activity.planned.form == probe.KNOCK:
@@ -330,12 +336,14 @@ class Session:
         if self._after is None:
             assert self._grant is not None
             self._after = Afterwards(self._settings, self._trials, self._grant, self._random, self._link)
-        wanted = self._after.next(self._rounds + 1, self._exchanges + 1)
-        if wanted is None or not self._schedule.affords(wanted.planned.seconds + REPORTING_S, now - self._began):
+        wanted = self._after.next(self._rounds + 1, self._exchanges + 1, self._schedule.left(now - self._began))
+        if wanted is None:
             return []
         self._rounds += 1
         self._next_exchange(len(wanted.planned.specs))
-        return self._begin(self._activity(wanted.planned, wanted.trial, self._schedule.path, wanted.lane), now)
+        outer = wanted.trial is not None and wanted.trial.cell.function == "outer"
+        path = self._outside if outer else self._schedule.path
+        return self._begin(self._activity(wanted.planned, wanted.trial, path, wanted.lane, wanted.attempts), now)
 
     def _series(self, start: Start, now: float) -> list[Command]:
         trial = start.trial
@@ -378,6 +386,7 @@ class Session:
         return Result(
             trials=self._trials,
             tries=self._tries,
+            later=self._later,
             digests=transcript.digests if transcript else [],
             signature=transcript.signature if transcript else None,
             peer_key=transcript.key if transcript else None,

@@ -44,7 +44,8 @@ class Settings(msgspec.Struct, frozen=True):
 
 class Result(msgspec.Struct):
     """All raw facts of a session. trials: by cell, in the order measured. locating: the rounds that looked for hops,
-    and located what they found; neither is evidence of any cell."""
+    and located what they found; neither is evidence of any cell. later: tries at neutral hosts, once a block by a
+    device that punishes had passed."""
 
     trials: list[CellTrial]
     tries: list[Try]
@@ -57,3 +58,4 @@ class Result(msgspec.Struct):
     everywhere: bool
     locating: list[Round] = []
     located: list[Located] = []
+    later: list[Try] = []

@@ -45,7 +45,7 @@ class Context:
     threshold: 1 / (alpha w) of this cell's test. quality: the app's codec's place in the E-model. outer: the verdict on
     the VPN path's own outer protocol, for a cell on that path. forms: those planned. evidence: where it was kept up to
     date while the rounds ran; else it is worked out here. bypassed_by: paths on which the same cell is `working`.
-    spillover: a device that punishes was found in the session, so silence is neither the link's doing nor the hosts'.
+    spillover: a device that punishes was found in the session, so that the controls' silence is not the link's doing.
     """
 
     threshold: float
@@ -67,7 +67,8 @@ def judge(cell: Cell, rounds: Sequence[Round], tries: Sequence[Try], context: Co
     session's tries."""
     weighed = [r for r in rounds if r.kind == "trial"]
     evidence = context.evidence or cell_evidence(weighed, context.forms)
-    trials, slots = ([r for r in weighed if (r.drawn == "slot") is drawn] for drawn in (False, True))
+    trials = [r for r in weighed if r.drawn != "slot"]
+    slots = [r for r in rounds if r.drawn == "slot"]
     beside = impairment.own_protocol(trials) if cell.function == "outer" else None
     seen = _Seen(cell, trials, slots, tries, context, evidence, contrast.compare(cell, tries, beside))
     for rule in (_app_down, _by_state, _by_outer, _randomised, _contrast, _service_down, _impaired, _working):
@@ -139,10 +140,10 @@ def _by_outer(seen: _Seen) -> Verdict | None:
 def _randomised(seen: _Seen) -> Verdict | None:
     if not seen.evidence.e_value >= seen.context.threshold:
         return None
-    factors = named(seen.evidence.factors)
+    strength = _strengths(seen)
+    factors = named(strength)
     punished = {factor: _punished(seen.slots, factor) for factor in factors}
     found = {factor: finding_of(punished[factor] or seen.rounds, factor, factors) for factor in factors}
-    strength = seen.evidence.factors
     (form, factor), finding = min(found.items(), key=lambda item: (RANK[item[1].mechanism], -strength[item[0]]))
     agrees = seen.contrast.outcome == "accuses"
     apart = punished[form, factor]
@@ -173,10 +174,24 @@ def named(factors: Mapping[tuple[str, str], float]) -> list[tuple[str, str]]:
     return [key for key, e_value in factors.items() if e_value >= NAMED or key == strongest]
 
 
+def _strengths(seen: _Seen) -> Mapping[tuple[str, str], float]:
+    """E-values by factor, with the rounds that only ask what is punished once the cell is accused."""
+    asked = [r for r in seen.slots if r.kind == "confirm"]
+    shown = {
+        (form, name): np.exp(penalty.log_e_value([penalty.slot_bets(r) for r in asked if _is(r, form, name)]))
+        for form, name in seen.evidence.factors
+    }
+    return {factor: e_value * float(shown[factor]) for factor, e_value in seen.evidence.factors.items()}
+
+
+def _is(slot: Round, form: str, factor: str) -> bool:
+    return slot.form == form and penalty.factor_of(slot) == factor
+
+
 def _punished(slots: Sequence[Round], factor: tuple[str, str]) -> list[Round]:
     """What rounds that drew a slot tell of how the drawn exchanges themselves were treated, where they show a penalty
     for this factor."""
-    own = [r for r in slots if r.form == factor[0] and penalty.factor_of(r) == factor[1]]
+    own = [r for r in slots if _is(r, *factor)]
     return [penalty.unpunished(r) for r in own if penalty.lively(r)] if penalty.shown(own) else []
 
 
@@ -199,7 +214,7 @@ def _trigger(form: str, factor: str, named: Sequence[tuple[str, str]]) -> Trigge
 
 
 def _contrast(seen: _Seen) -> Verdict | None:
-    if seen.contrast.outcome != "accuses" or seen.context.spillover:
+    if seen.contrast.outcome != "accuses":
         return None
     return _with(
         seen.base(),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ringback.errors import BadInput
 from ringback.record import DatagramOutcome, ExchangeRecord, Measurement, Report, Round
 from ringback.verdict.arrivals import Way, as_call, clock_offset, read_end
 from ringback.verdict.evidence import RoundEvidence, combine, round_evidence
@@ -42,12 +43,16 @@ def rounds_of(report: Report, measurement: Measurement) -> list[Round]:
 
 
 def drawn(rounds: Sequence[Round]) -> list[Drawn]:
-    """Judged again by this version's rules, as it would have been after each round."""
+    """Judged again by this version's rules, as it would have been after each round. What a stranger sent as a round and
+    is none is left out."""
     forms = list(dict.fromkeys(each.form for each in rounds))
     seen: list[RoundEvidence] = []
     found = []
     for each in rounds:
-        seen.append(round_evidence(each))
+        try:
+            seen.append(round_evidence(each))
+        except BadInput:
+            continue
         so_far = combine(seen, forms)
         offset = clock_offset([one.outcome for one in each.exchanges if isinstance(one.outcome, DatagramOutcome)])
         end = read_end(each, offset)
