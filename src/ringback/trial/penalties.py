@@ -1,7 +1,8 @@
 """Whether a device punishes: rounds that draw the slot in which the first original runs (see `verdict.penalty`).
 
 They come last on a path, for cells that no round decided and whose rounds fell silent in both arms; so nothing of a
-cell's own evidence is spent on networks that do no such thing. A round waits until the peer can be asked again, which
+cell's own evidence is spent on networks that do no such thing. Accused cells whose controls fell silent are asked about
+for the names' sake alone. A round waits until the peer can be asked again, which
 is when a block of the address pair or of the host has passed, and its report may be late for the same reason. Once such
 a device is found, the cells that it silenced beside the one it looks for are heard again.
 """
