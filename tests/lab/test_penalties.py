@@ -37,7 +37,7 @@ def told(text: str, seed: int) -> tuple[list[Measurement], NetworkRecord]:
     [
         ("voice", "payload", 'kind = "drop"', "host", 60, "drop"),
         ("voice", "payload", 'kind = "drop-after", packets = 25', "pair", 20, "drop-after"),
-        ("voice", "port", 'kind = "drop"', "pair", 60, "drop"),
+        ("voice", "port", 'kind = "drop"', "host", 20, "drop"),
         ("text", "payload", 'kind = "drop"', "pair", 20, "drop"),
         ("media", "sni", 'kind = "reset"', "host", 180, "reset"),
     ],

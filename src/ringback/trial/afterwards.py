@@ -9,7 +9,7 @@ from ringback.record import Round
 from ringback.trial import limited
 from ringback.trial.activity import ATTEMPT_S, ATTEMPTS
 from ringback.trial.cells import CellTrial
-from ringback.trial.control import Grant
+from ringback.trial.control import Grant, TrySpec
 from ringback.trial.locating import Located, Locating
 from ringback.trial.penalties import Penalties
 from ringback.trial.plan import THIN_PER_ARM, Chance, Planned
@@ -69,6 +69,15 @@ class Afterwards:
             self._locating.take(finished)
         elif lane == SLOT and self._penalties is not None:
             self._penalties.take(finished)
+
+    @property
+    def neutral(self) -> list[TrySpec]:
+        """Tries at neutral hosts that what is punished is no part of: over the other transport, where there is one."""
+        struck = {
+            plan.transport for trial in self._trials if trial.accused for plan in trial.plans if plan.form != "dns"
+        }
+        every = [spec for spec in self._settings.tries if spec.kind == "neutral"]
+        return [spec for spec in every if spec.transport not in struck] or every
 
     @property
     def locating(self) -> list[Round]:

@@ -86,16 +86,17 @@ class Penalties:
 
     def next(self, number: int, first_exchange: int) -> tuple[Planned, CellTrial | None] | None:
         """The next round to run, and whose; None when all is asked, or a cell is to be heard again first. A round that
-        is nobody's waits for a block to end before that."""
+        is nobody's waits for a block to end before that, and as soon as a device is found."""
         if self._unopened >= MOST_UNOPENED:
             return None
         self._questions = [question for question in self._questions if not question.answered]
-        if not self._questions:
+        first_found = not self._questions and not self._knocked and punishes(self._trials)
+        if not self._questions and not first_found:
             self._go_on()
         if self._questions:
             asked = self._questions[0]
             return self._draw(asked, number, first_exchange), asked.trial
-        if self._again is None and (self._knocked or not punishes(self._trials)):
+        if self._again is None and not first_found:
             return None
         port = self._random.choice(self._grant.other["tcp"])
         return probe.planned(number, first_exchange, probe.KNOCK, "tcp", port, self._path), None

@@ -297,8 +297,8 @@ class Session:
             if self._after is not None and activity.lane in (SLOT, LOCATE):
                 self._after.take(activity.round, activity.lane)
                 if activity.lane == SLOT and activity.round is not None and not any(t.answered for t in self._later):
-                    neutral = [spec for spec in self._settings.tries if spec.kind == "neutral"]
-                    self._prelude.append(TriesActivity(neutral, self._outside, self, self._random.randbytes(32), False))
+                    again = self._after.neutral
+                    self._prelude.append(TriesActivity(again, self._outside, self, self._random.randbytes(32), False))
             elif activity.round is not None:
                 self._link.take(activity.round, self._outside)
                 if activity.planned.form == probe.KNOCK:
