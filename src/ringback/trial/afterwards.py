@@ -72,7 +72,8 @@ class Afterwards:
 
     @property
     def neutral(self) -> list[TrySpec]:
-        """Tries at neutral hosts that what is punished is no part of: over the other transport, where there is one."""
+        """Tries at neutral hosts over a transport on which no cell is accused, so that what is punished is no part of
+        them; where there is none, all of them."""
         struck = {
             plan.transport for trial in self._trials if trial.accused for plan in trial.plans if plan.form != "dns"
         }

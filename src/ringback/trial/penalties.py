@@ -39,7 +39,7 @@ LEAST_CALL_S, AFTER_S = 1.6, 1.2  # of a slot's call: that, or twice as long as 
 MEDIA_BYTES = 4_000  # each way: a name or an opening is what a device looks at
 MOST_ROUNDS = 7  # on one factor
 MOST_FOR_NAMES = 3  # where the cell is accused already
-MOST_DEAD = 2  # of these in which nothing passed from the beginning
+MOST_DEAD = 2  # of these in which nothing was heard before the first slot that could be drawn
 MOST_UNOPENED = 10  # requests, of some 45 s each, for a round that a block kept from the peer
 AGAIN = 3  # series of a cell that was silenced beside another
 NAMED = 20.0  # e-value of a factor of an accused cell that is asked about
@@ -104,7 +104,7 @@ class Penalties:
     def _go_on(self) -> None:
         """To the next suspect, calls first. Once a device was found, a cell that is not what it looks for, so far, is
         heard again before it is asked about, and so is at last every cell that is undecided."""
-        found = [trial for trial in self._trials if trial.accused and penalty.shown(trial.rounds)]
+        found = [trial for trial in self._trials if punishes([trial])]
         alike = {(trial.cell.app, trial.cell.function) for trial in found}
         left = [trial for trial in self._trials if id(trial) not in self._asked and suspect(trial)]
         for trial in sorted(left, key=lambda trial: trial.cell.function != "voice"):
