@@ -5,8 +5,11 @@ import pytest
 from tests.proof.test_shared import told
 
 
-@pytest.mark.parametrize(("ms", "direction"), [(700, "both"), (1200, "in"), (1200, "out"), (1200, "both")])
-def test_a_calls_long_delay_is_no_cut_off(ms: int, direction: str) -> None:
+@pytest.mark.parametrize(
+    ("ms", "direction"),
+    [(500, "both"), (700, "both"), (1200, "in"), (1200, "out"), (1200, "both"), (2000, "both"), (3000, "in")],
+)
+def test_a_calls_long_delay_is_neither_cut_off_nor_drop(ms: int, direction: str) -> None:
     for verdict in told("whatsapp", "voice", f'kind = "delay", ms = {ms}', 5, direction):
         assert (verdict.status, verdict.mechanism) == ("restricted", "delay")
         assert verdict.delay_ms_interval is not None

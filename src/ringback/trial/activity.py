@@ -17,6 +17,7 @@ from ringback.verdict.arrivals import GRACE
 
 ATTEMPTS = 3  # at any request to the peer
 ATTEMPT_S = 15.0  # that one of them may take
+LISTEN_S = 2.0  # for what is late where a round is over early: what seems dropped may be delayed
 REPORT_BYTES = 12_000  # a round's report, roughly, for the cost that is shown
 
 
@@ -130,13 +131,14 @@ class RoundActivity:
             self._read_at = None
 
     def _checkpoint(self, far: control.FarRound, read_to: float, now: float) -> Sequence[Command]:
-        if self.running.stopped or self.trial is None:
+        if self.running.stopped or self._read_to is not None or self.trial is None:
             return ()
         if not stone_dead(self._reveal(None, read_to), read_to):  # the far half could only show more life
             return ()
         if self.trial.would_accuse(self._reveal(far, read_to)):
-            self._read_to = read_to
-            return [*self.running.stop(now), *self._report()]
+            self._read_to, self._read_at = read_to, None
+            self._checkpoints.clear()
+            return self._after(self.running.hush(now, now + LISTEN_S), now)
         return ()
 
     def _report(self) -> Sequence[Command]:

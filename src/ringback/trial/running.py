@@ -168,6 +168,16 @@ class Running:
             self._schedule()
         return commands
 
+    def hush(self, now: float, until: float) -> Sequence[Command]:
+        """Send nothing more, and listen until then for what is still under way. Streams end at once."""
+        if not self.datagrams:
+            return self.stop(now)
+        self._waiting.clear()
+        self._handed_to = inf
+        self._until = min(self._until, until)
+        self._schedule()
+        return ()
+
     def stop(self, now: float) -> Sequence[Command]:
         """Close what is open; what had not come by now has not arrived."""
         if self.stopped:

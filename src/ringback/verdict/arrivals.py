@@ -20,7 +20,7 @@ Factor = Literal["payload", "port"]
 
 UDP_HEADERS = 28  # IPv4 and UDP; bytes
 UDP_HEADER = 8
-IN_FLIGHT, MOST_IN_FLIGHT = 0.5, 2.0  # s that what is sent just before the reading needs, where nothing came; at most
+IN_FLIGHT, MOST_IN_FLIGHT = 0.5, 5.0  # s that what is sent just before the reading needs, where nothing came; at most
 MARGIN = 0.05  # s over the delay that nearly all packets keep
 GRACE = 0.6  # s after a call's last packet in which stragglers still count
 
@@ -131,9 +131,9 @@ def _from_start(x: ExchangeRecord) -> StreamOutcome:
     return x.outcome if first is None else msgspec.structs.replace(x.outcome, up_first=first - x.started_at)
 
 
-def read_end(each: Round, offset: float) -> float | None:
+def read_end(each: Round, offset: float) -> float:
     """Seconds of script up to which a round's packets had the time to arrive before it was stopped, or before its ends
-    ceased to listen; None where all had."""
+    ceased to listen; beyond the script where all had."""
     delays = [
         got - sent - shift
         for x in each.exchanges
@@ -145,7 +145,7 @@ def read_end(each: Round, offset: float) -> float | None:
     usual = min(MOST_IN_FLIGHT, usual)
     if each.read_to is not None:
         return each.read_to - usual
-    return None if usual <= GRACE else min(x.spec.seconds for x in each.exchanges) + GRACE - usual
+    return min((x.spec.seconds for x in each.exchanges), default=0.0) + GRACE - usual
 
 
 def clock_offset(outcomes: Sequence[DatagramOutcome]) -> float:
@@ -168,11 +168,11 @@ def pairs(lane: Lane) -> list[tuple[float, float]]:
     ]
 
 
-def as_call(outcome: DatagramOutcome, offset: float, number: int, end: float | None) -> Call:
-    """An exchange on the near clock, with the packets scheduled before `end` (see `read_end`; None: all)."""
+def as_call(outcome: DatagramOutcome, offset: float, number: int, end: float) -> Call:
+    """An exchange on the near clock, with the packets scheduled before `end` (see `read_end`)."""
     known = outcome.partner == "reported"
     outward = _way(outcome.outward, 0.0, -offset, end) if known else None
-    if known and end is not None:
+    if known:
         end -= max(0.0, _behind(outcome, offset) - MARGIN)
     inward = _way(outcome.inward, -offset, 0.0, end) if known else _guessed(outcome, end)
     return Call(outward, inward, len(outcome.icmp) + len(outcome.far_icmp), len(outcome.answers), number)
@@ -187,12 +187,12 @@ def _behind(outcome: DatagramOutcome, offset: float) -> float:
     return begun[0] - begun[1]
 
 
-def _way(lane: Lane, sender: float, receiver: float, end: float | None) -> Way:
+def _way(lane: Lane, sender: float, receiver: float, end: float) -> Way:
     """`sender`, `receiver`: what to add to each clock to come to the near one."""
     keep = [
         i
         for i, sent in enumerate(lane.sent)
-        if sent is not None and (end is None or lane.scheduled[i] < end or lane.received[i] is not None)
+        if sent is not None and (lane.scheduled[i] < end or lane.received[i] is not None)
     ]
     keep.sort(key=lambda i: lane.sent[i] or 0.0)
     sent = np.array([lane.sent[i] for i in keep], dtype=float)
@@ -201,7 +201,7 @@ def _way(lane: Lane, sender: float, receiver: float, end: float | None) -> Way:
     return Way(sent + sender, ~np.isnan(got), got + receiver - sent - sender, size, lane.corrupted)
 
 
-def _guessed(outcome: DatagramOutcome, end: float | None) -> Way:
+def _guessed(outcome: DatagramOutcome, end: float) -> Way:
     """The inward lane without the far end's word: as if sent on schedule after the near end's first packet."""
     start = min((t for t in outcome.outward.sent if t is not None), default=0.0)
     lane = outcome.inward

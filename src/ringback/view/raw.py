@@ -62,7 +62,7 @@ def drawn(rounds: Sequence[Round]) -> list[Drawn]:
     return found
 
 
-def arrived(exchange: ExchangeRecord, offset: float = 0.0, end: float | None = None) -> Arrived:
+def arrived(exchange: ExchangeRecord, offset: float = 0.0, end: float = math.inf) -> Arrived:
     """offset, end: of the exchange's round, see `verdict.arrivals`: what was never sent, or still under way when the
     round was read, did not fail to arrive."""
     arm, outcome = exchange.spec.arm, exchange.outcome
