@@ -140,6 +140,35 @@ def test_a_partner_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str])
     assert "The partner at http://127.0.0.1:1 could not be reached" in " ".join(told.err.split())
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (500, b"oops", "What answers at http://127.0.0.1:1 is no Ringback partner (HTTP status 500):"),
+        (200, b"<html>login</html>", "What answers at http://127.0.0.1:1 is no Ringback partner: a wrong address"),
+        (
+            429,
+            b'{"detail":"it is \\u001b[31m full."}',
+            "The partner at http://127.0.0.1:1 refused: it is \ufffd[31m full.",
+        ),
+    ],
+)
+def test_what_answers_and_is_no_partner_is_not_called_silent(
+    status: int, body: bytes, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def post(client: ControlClient, *_: object) -> tuple[int, bytes]:
+        client.answered = True
+        return status, body
+
+    monkeypatch.setattr(ControlClient, "_post", post)
+    assert main(["check", *SERVER, "--app", "signal", "--yes", "--json"]) == 3
+    said = capsys.readouterr()
+    assert json.loads(said.out.splitlines()[-1])["state"] != "offline"
+    words = " ".join(said.err.split())
+    assert told in words
+    assert "Nothing gets through" not in words
+    assert "could not be reached; only" not in words
+
+
 def test_ctrl_c_keeps_what_was_measured(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:
@@ -165,7 +194,7 @@ def test_the_peers_reason_for_saying_no_is_passed_on(capsys: pytest.CaptureFixtu
             return await asyncio.to_thread(main, ["check", *options])
 
     assert asyncio.run(refuse()) == 3
-    assert "(this peer is full)" in " ".join(capsys.readouterr().out.split())
+    assert "refused: this peer is full." in " ".join(capsys.readouterr().out.split())
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import gzip
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -129,6 +129,21 @@ def test_a_server_that_is_away_is_asked_once(server: Server) -> None:
     upload.put("http://192.0.2.1", report(9, id="other000"))
     assert upload.send() == upload.Sent(deferred=4)
     assert len(server.got) == 2
+
+
+def test_of_an_answer_without_end_a_little_is_read() -> None:
+    given = 0
+
+    class Endless(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            nonlocal given
+            while given < 100 * upload.MOST_BYTES:
+                given += 1000
+                yield bytes(1000)
+
+    upload.put(SERVER, report(1))
+    assert upload.send(httpx.MockTransport(lambda _: httpx.Response(503, stream=Endless()))) == upload.Sent(deferred=1)
+    assert given < 2 * upload.MOST_BYTES
 
 
 def test_raw_outcomes_leave_only_with_open() -> None:

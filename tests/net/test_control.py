@@ -3,13 +3,13 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
 
 from ringback.errors import BadInput
-from ringback.net.control import ControlClient, PeerRefused, parse_server
+from ringback.net.control import ControlClient, NoPeer, PeerRefused, parse_server
 from ringback.net.failures import failure_of
 
 
@@ -50,6 +50,58 @@ async def test_a_refusal_is_an_error_with_the_peers_reason(status: int, body: by
         with pytest.raises(PeerRefused, match=reason):
             await client.ask("open", b"")
         assert client.refusal == reason
+        assert client.explained is body.startswith(b"{")
+
+
+@asynccontextmanager
+async def saying(first: bytes, then: bytes) -> AsyncIterator[str]:
+    """Something that sends `first`, and `then` again and again for as long as it is listened to."""
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(first)
+            while then:
+                writer.write(then)
+                await writer.drain()
+                await asyncio.sleep(0)
+        writer.close()
+
+    server = await asyncio.start_server(say, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server.close()
+
+
+async def test_an_answer_without_end_is_none() -> None:
+    async with (
+        saying(b"HTTP/1.1 200 OK\r\n\r\n", bytes(65536)) as url,
+        ControlClient(url, most=1_000_000) as client,
+    ):
+        with pytest.raises(NoPeer, match="more than 1000000 bytes"):
+            await client.ask("open", b"")
+        assert client.answered
+        assert not client.explained
+
+
+async def test_an_answer_that_does_not_come_to_its_end_is_waited_for_so_long_and_not_longer() -> None:
+    async with (
+        saying(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n", b"x") as url,
+        ControlClient(url, longest=0.05) as client,
+    ):
+        with pytest.raises(TimeoutError):
+            await client.ask("open", b"")
+        assert client.answered
+
+
+@pytest.mark.parametrize(("first", "answered"), [(b"220 mail.example ESMTP\r\n\r\n", True), (b"", False)])
+async def test_what_speaks_another_protocol_has_answered_and_what_hangs_up_has_not(
+    first: bytes, answered: bool
+) -> None:
+    async with saying(first, b"") as url, ControlClient(url) as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.ask("open", b"")
+        assert client.answered is answered
 
 
 async def test_nobody_listening_is_a_failure_by_its_name() -> None:

@@ -12,13 +12,13 @@ from ringback.trial.terms import Settings
 from tests.trial.ends import CATALOGUE, NEAR, far_end
 
 
-def settings(peer: str | None = "198.51.100.10") -> Settings:
-    return Settings(["whatsapp"], ["text"], ["direct"], peer, [])
+def settings(peer: str | None = "198.51.100.10", budget_s: float | None = None) -> Settings:
+    return Settings(["whatsapp"], ["text"], ["direct"], peer, [], budget_s=budget_s)
 
 
-def opened(swallowed: int) -> tuple[Session, int, list[Command]]:
+def opened(swallowed: int, budget_s: float | None = None) -> tuple[Session, int, list[Command]]:
     """A session whose first requests get no answer; how many it made, and what it does next."""
-    far, session = far_end(), Session(settings(), CATALOGUE, Random(1))
+    far, session = far_end(), Session(settings(budget_s=budget_s), CATALOGUE, Random(1))
     commands: Sequence[Command] = session.start(0.0)
     requests = 0
     while (asks := [c for c in commands if isinstance(c, Ask) and c.what == "open"]) and not session.finished:
@@ -44,6 +44,14 @@ def test_it_asks_again_and_once_more_after_its_tries(swallowed: int) -> None:
 def test_a_peer_that_never_answers_is_unreachable_and_the_session_ends() -> None:
     session, requests, _ = opened(100)
     assert requests == MOST_OPENINGS + 1
+    assert session.finished
+    assert session.result().partner == "unreachable"
+
+
+@pytest.mark.parametrize(("budget_s", "most"), [(5.0, 1), (15.0, 2), (25.0, 3), (35.0, 4)])
+def test_nobody_is_asked_again_once_the_budget_is_spent(budget_s: float, most: int) -> None:
+    session, requests, _ = opened(100, budget_s)
+    assert requests == most
     assert session.finished
     assert session.result().partner == "unreachable"
 

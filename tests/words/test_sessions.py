@@ -9,7 +9,7 @@ import re
 import pytest
 
 from ringback.record import ClearTo, NetworkRecord, Try, Verdict
-from ringback.words import LANGUAGES, Language, explain, load, plain, sentence, table, tries_table
+from ringback.words import LANGUAGES, Language, explain, load, plain, sentence, summarise, table, tries_table
 from tests.conftest import ROOT
 from tests.words.situations import CUT, NORMAL, SITUATIONS, measured, session, working
 
@@ -137,6 +137,17 @@ def test_what_gets_around_it_is_said_and_what_does_not_too() -> None:
     assert "The other path was hit as well (vpn)" in explain(blocked, session=[blocked, over]).next
     around = explain(measured("whatsapp", "voice", "outgoing", CUT)).next
     assert around == "Use vpn for these: no difference was seen there."
+
+
+def test_a_path_is_advised_for_what_it_carried_and_not_for_the_rest() -> None:
+    call = measured("whatsapp", "voice", "outgoing", CUT)
+    blocked = measured("telegram", "text", None, Verdict(status="restricted", mechanism="drop", trigger="payload"))
+    undecided = measured("telegram", "text", None, Verdict(status="insufficient", reason="undecided"), "vpn")
+    over = measured("whatsapp", "voice", "outgoing", working("voice"), "vpn")
+    held = [call, blocked, over, undecided]
+    *_, (_, following) = summarise(held).questions
+    assert following == "Use vpn for WhatsApp (calls from you): no difference was seen there."
+    assert explain(blocked, session=held).next == "Over vpn it was not decided. Measure again with a larger --budget-s."
 
 
 def test_the_summary_is_the_networks_where_the_whole_network_is_off() -> None:

@@ -18,7 +18,7 @@ from ringback.cli.request import Asked, CheckRequest, read_request
 from ringback.cli.tunnels import tunnels_in_use
 from ringback.errors import BadInput
 from ringback.net import Socks5, proxy_problem
-from ringback.words import Language, Phrases, load, table, tries_table
+from ringback.words import Language, Phrases, harmless, load, table, tries_table
 
 REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 
@@ -122,8 +122,16 @@ def _tell(checked: Checked, request: CheckRequest, json: bool, language: Languag
     if checked.interrupted:
         console.print(Text(phrases.say("progress.interrupted")), Text())
     elif request.server is not None and checked.result.partner == "unreachable":
-        reason = f" ({checked.refusal})" if checked.refusal else ""
-        console.print(Text(phrases.say("progress.partner", url=request.server) + reason), Text())
+        console.print(Text(_no_partner(checked, request.server, phrases)), Text())
     console.print(table(checked.measurements, checked.network, language))
     if checked.result.tries and (request.server is None or checked.result.partner == "unreachable"):
         console.print(Text(), tries_table(checked.result.tries, language))
+
+
+def _no_partner(checked: Checked, url: str, phrases: Phrases) -> str:
+    said = harmless(checked.refusal or "")  # it is somebody else's
+    if checked.stranger:
+        return phrases.say("progress.stranger", url=url, status=f" ({said})" if said else "")
+    if said:
+        return phrases.say("progress.refusing", url=url, reason=said.rstrip("."))
+    return phrases.say("progress.partner", url=url)

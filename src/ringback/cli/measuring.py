@@ -20,7 +20,7 @@ from ringback.cli.request import CheckRequest
 from ringback.errors import RingbackError
 from ringback.net import drive, resolver
 from ringback.net.control import ControlClient, parse_server
-from ringback.record import Measurement, NetworkRecord, Verdict
+from ringback.record import Measurement, NetworkRecord, Try, Verdict
 from ringback.trial.conclude import Where, conclude
 from ringback.trial.control import TrySpec
 from ringback.trial.session import Session
@@ -32,13 +32,15 @@ HERE = "here"  # the network's name on a real one: nothing about it is known
 
 @dataclass(frozen=True)
 class Checked:
-    """interrupted: Ctrl-C ended it. refusal: the peer's reason for saying no, where it gave one."""
+    """interrupted: Ctrl-C ended it. refusal: the peer's reason for saying no, where it gave one; stranger: something
+    answered there that is no peer."""
 
     result: Result
     measurements: list[Measurement]
     network: NetworkRecord
     interrupted: bool
     refusal: str | None
+    stranger: bool = False
 
 
 async def peer_address(url: str) -> tuple[str | None, str]:
@@ -119,17 +121,18 @@ async def measure(request: CheckRequest, catalogue: Catalogue, progress: Report 
         addresses = await _until(stop, targets.resolve(names, family))
         tries = targets.tries(catalogue, request.apps, request.functions, addresses, resolver.system_resolver())
         session = Session(settings(request, peer, tries), catalogue, secrets.SystemRandom(), progress)
-        refusal = None
+        client: ControlClient | None = None
         if not stop.is_set():
             async with contextlib.AsyncExitStack() as stack:
                 ask: Callable[[str, bytes], Awaitable[bytes]] = _nobody
-                client = None
                 if request.server is not None:
                     client = await stack.enter_async_context(ControlClient(request.server, family))
                     ask = client.ask
                 await drive(session, ask=ask, paths=request.paths, stop=stop)
-                refusal = client.refusal if client else None
     result = session.result()
+    stranger = client is not None and result.partner == "unreachable" and client.answered and not client.explained
+    if peer is not None and result.partner == "unreachable" and client is not None and client.answered:
+        result.tries.append(_heard(peer))
     if not stop.is_set():
         result.tries += targets.unresolved(catalogue, addresses)
     where = Where(network=HERE, participant=0, asn=None, region=None, started_at=started_at, family=family)
@@ -140,7 +143,12 @@ async def measure(request: CheckRequest, catalogue: Catalogue, progress: Report 
         msgspec.structs.replace(with_reason(each, request, result, interrupted), id=f"{own}-{each.id}")
         for each in measurements
     ]
-    return Checked(result, named, network, interrupted, refusal)
+    return Checked(result, named, network, interrupted, client.refusal if client else None, stranger)
+
+
+def _heard(peer: str) -> Try:
+    """What answers in a partner's place, or refuses, shows all the same that something gets through."""
+    return Try("here", "direct", "peer", peer, None, None, "control", "tcp", 0, 0.0, 1, 1)
 
 
 async def _nobody(what: str, body: bytes) -> bytes:

@@ -7,6 +7,7 @@ has it on its disk, or refuses it for good; the results folder keeps it either w
 import gzip
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import httpx
 import msgspec
@@ -17,6 +18,7 @@ from ringback.words import harmless
 
 OUTBOX = "outbox"
 PATIENCE = httpx.Timeout(30.0, connect=8.0)
+LONGEST_S, MOST_BYTES = 60.0, 100_000  # of an answer's content: a few words, unless what answers is no collector
 TAKEN = frozenset({200, 201})
 LATER = frozenset({404, 405, 408, 413, 425, 429})  # 404, 405, 413: a server without a collector, or an older one
 
@@ -90,15 +92,27 @@ def send(transport: httpx.BaseTransport | None = None) -> Sent:
 def _post(client: httpx.Client, waiting: Waiting) -> tuple[int | None, str]:
     """(HTTP status, or None where there was no answer; the reason that came with it)"""
     try:
-        answer = client.post(
+        with client.stream(
+            "POST",
             f"{waiting.server}/v1/reports",
             content=gzip.compress(msgspec.json.encode(waiting.report), 6),
-            headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
-        )
+            headers={"Content-Type": "application/json", "Content-Encoding": "gzip", "Accept-Encoding": "identity"},
+        ) as answer:
+            status, content = answer.status_code, _some(answer)
     except httpx.HTTPError:
         return None, ""
     try:
-        problem = msgspec.json.decode(answer.content, type=_Problem)
+        problem = msgspec.json.decode(content, type=_Problem)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         problem = _Problem()
-    return answer.status_code, harmless((problem.detail or problem.title)[:300])
+    return status, harmless((problem.detail or problem.title)[:300])
+
+
+def _some(answer: httpx.Response) -> bytes:
+    """What it says, as much and as long as a collector would: its status counts either way."""
+    until, content = monotonic() + LONGEST_S, b""
+    for part in answer.iter_bytes():
+        content += part
+        if len(content) > MOST_BYTES or monotonic() > until:
+            break
+    return content

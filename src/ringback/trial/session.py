@@ -106,7 +106,9 @@ class Session:
                 except BadInput as error:
                     self._notes.append(str(error))
                 self._tries.append(self._peer_try(now))
-            elif self._attempts < MOST_OPENINGS:
+            elif (
+                self._attempts < MOST_OPENINGS and self._schedule.left(now - self._began) > 0
+            ):  # silence is no reason to overrun
                 return (self._open(),)
             self._partner = "unreachable" if self._grant is None else "reported"
             if self._attempts <= MOST_OPENINGS or self._grant is not None:
@@ -120,7 +122,7 @@ class Session:
 
     def _open_once_more(self, now: float) -> Sequence[Command]:
         """After the tries, whose time and packets may have outlasted what swallowed the first requests."""
-        if self._settings.peer is None or self._attempts > MOST_OPENINGS:
+        if self._settings.peer is None or self._attempts > MOST_OPENINGS or self._schedule.left(now - self._began) <= 0:
             self._finish(now)
             return ()
         self._stage = "opening"

@@ -22,18 +22,21 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def bypass(restricted: Sequence[Measurement], session: Sequence[Measurement], phrases: Phrases) -> str:
-    """What gets around it: paths shown clear, paths shown hit as well, or none tried."""
+    """What gets around it: paths shown clear, and for which of them; paths shown hit as well, or not decided; or none
+    tried."""
     clear = list(dict.fromkeys(path for m in restricted for path in m.verdict.bypassed_by))
     if clear:
-        return phrases.say("bypass.works", paths=phrases.say("item.and").join(clear))
+        around = [m for m in restricted if m.verdict.bypassed_by]
+        paths = phrases.say("item.and").join(clear)
+        if len(around) < len(restricted):
+            return phrases.say("bypass.partly", paths=paths, items=listed(around, phrases))
+        return phrases.say("bypass.works", paths=paths)
     about = {(m.app, m.function, m.direction) for m in restricted}
-    hit = [
-        m.path
-        for m in session
-        if m.path != "direct" and m.verdict.status == "restricted" and (m.app, m.function, m.direction) in about
-    ]
-    if hit:
-        return phrases.say("bypass.fails", paths=phrases.say("item.and").join(dict.fromkeys(hit)))
+    others = [m for m in session if m.path != "direct" and (m.app, m.function, m.direction) in about]
+    for name, status in (("fails", "restricted"), ("open", "insufficient")):
+        paths = phrases.say("item.and").join(dict.fromkeys(m.path for m in others if m.verdict.status == status))
+        if paths:
+            return phrases.say(f"bypass.{name}", paths=paths)
     return phrases.say("bypass.untried")
 
 
