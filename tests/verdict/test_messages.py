@@ -1,6 +1,7 @@
 """Streams whose ends take turns, timed by both: what is done to one way is told from what is done to the other."""
 
 from collections.abc import Callable
+from itertools import chain, repeat
 
 import msgspec
 import numpy as np
@@ -173,6 +174,18 @@ def test_a_bucket_that_no_whole_segment_fits_into_is_no_cut_off() -> None:
     assert streaming.fit(struck, [stream(rng, at_once, at_once) for _ in range(12)]).mechanism == "police"
     cut = [stream(rng, lambda at, size, rng: at if size < 600 else at + 1e6, at_once) for _ in range(12)]
     assert streaming.fit(cut, [stream(rng, at_once, at_once) for _ in range(12)]).mechanism == "drop-after"
+
+
+def test_a_few_losses_before_a_cut_off_are_no_bucket() -> None:
+    """A first turn that the link lost twice in twelve: whether a bucket was full then, only later turns would tell."""
+    rng = np.random.default_rng(7)
+
+    def cut(late: float) -> Pass:
+        seen = chain((late,), repeat(1e6))
+        return lambda at, size, rng: at + next(seen)
+
+    struck = [stream(rng, cut(0.23 if i < 2 else 0.0), at_once) for i in range(12)]
+    assert streaming.fit(struck, [stream(rng, at_once, at_once) for _ in range(12)]).mechanism == "drop-after"
 
 
 def test_connections_that_take_seconds_alike_are_delayed_although_nothing_else_came() -> None:

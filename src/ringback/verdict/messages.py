@@ -88,6 +88,7 @@ def before_silence(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutco
         way
         for way in slow
         if _again(way, [own[0] for own in way.struck if own]) < FULL_AT_FIRST
+        and _again(way, [t for own in way.struck for t in own[1:]]) > EARLY_LATE
         and not any(size >= MSS for own in way.struck for t in own for size in _steps(t))
     ]
     if narrow:
