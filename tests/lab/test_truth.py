@@ -366,3 +366,10 @@ def test_a_participant_who_is_not_behind_the_rule_is_not_restricted() -> None:
         told = truth(msgspec.structs.replace(read, seed=seed), read.networks[0], 0, VOICE)
         assert told.status == ("restricted" if behind else "working")
     assert set(found) == {True, False}
+
+
+def test_a_policer_keeps_nothing_waiting_as_a_queue_does() -> None:
+    """A quarter of WhatsApp's calls lost leaves a MOS over 2.5; the queue of a full link beside it does not."""
+    for kind, status in (("police", "working"), ("shape", "impaired")):
+        action = f'kind = "{kind}", kbps = 12'
+        assert of(ruled("all = true", "transport", action, extra="[link]\nqueue_ms = 400\n"), VOICE).status == status

@@ -18,6 +18,7 @@ from ringback.sim.world import World
 from ringback.trial import control
 from ringback.trial.contrast import CALL_PINGS, MOST_LOST, TriesActivity, bearable, exit_tries, targets
 from ringback.trial.control import TrySpec
+from ringback.trial.granted import Granted
 from ringback.trial.seam import Answer, Ask, Close, Connected, Delivered, Ended, Open, Received, Send, Sent, Write
 from ringback.trial.session import Session
 from ringback.trial.tries import TryRun
@@ -106,16 +107,31 @@ def everything() -> list[TrySpec]:
 
 def test_neutral_hosts_are_tried_in_every_way_in_which_apps_are() -> None:
     def ways(kind: str) -> set[tuple[Transport, bool, bool]]:
-        return {(t.transport, t.form == "dns", t.pings == CALL_PINGS) for t in everything() if t.kind == kind}
+        return {(t.transport, t.form == "dns", t.pings >= CALL_PINGS) for t in everything() if t.kind == kind}
 
     assert ways("neutral") == ways("app")
 
 
+def test_no_apps_trains_are_heavier_than_those_at_neutral_hosts() -> None:
+    """Else a limit on all UDP would strike them first, and look like one on their destination."""
+
+    def rates(kind: str, long: bool) -> list[tuple[float, float]]:
+        """Of questions and of answers, bytes of IP payload a second."""
+        trains = [t for t in everything() if t.kind == kind and t.transport == "udp" and t.form != "dns"]
+        asked = [(t, bytes_of.ping(t.app or "", bytes(32), 0)) for t in trains if (t.pings >= CALL_PINGS) == long]
+        return [((len(ping) + 8) / t.every, (len(bytes_of.pong(ping) or b"") + 8) / t.every) for t, ping in asked]
+
+    for long in (False, True):
+        app, neutral = rates("app", long), rates("neutral", long)
+        for way in (0, 1):
+            assert max(rate[way] for rate in app) <= 1.001 * min(rate[way] for rate in neutral)
+
+
 def test_trains_as_long_as_calls_run_where_the_link_bears_all_of_them() -> None:
-    long = [t for t in everything() if t.pings == CALL_PINGS]
-    assert [t for t in bearable(everything(), (8000.0, 30000.0)) if t.pings == CALL_PINGS] == long
+    long = [t for t in everything() if t.pings >= CALL_PINGS]
+    assert [t for t in bearable(everything(), (8000.0, 30000.0)) if t.pings >= CALL_PINGS] == long
     assert len(bearable(everything(), ())) == len(bearable(everything(), (500.0, 30000.0)))
-    assert not [t for t in bearable(everything(), (500.0, 30000.0)) if t.pings == CALL_PINGS]
+    assert not [t for t in bearable(everything(), (500.0, 30000.0)) if t.pings >= CALL_PINGS]
 
 
 def test_long_trains_at_exits_are_given_up_before_those_at_relays() -> None:
@@ -205,3 +221,11 @@ def test_a_vantage_that_never_answers_is_done_without():
     assert activity.results[1:] == []
     activity.wake(100.0)
     assert activity.finished
+
+
+def test_a_peer_grants_what_is_asked_of_it_as_a_vantage() -> None:
+    desk = Asking()
+    TriesActivity(everything(), "direct", desk, bytes(32), True).start(0.0)  # type: ignore[arg-type]
+    ((_, request),) = desk.asked
+    assert isinstance(request, control.VantageRequest)
+    Granted(bytes(32), "192.0.2.10", [], 0.0).take_tries(request.tries)

@@ -8,7 +8,7 @@ import msgspec
 
 from ringback.catalogue import Catalogue
 from ringback.record import Try
-from ringback.trial.contrast import CALL_PINGS, CALL_TRAINS, NEUTRAL_CONNECTS, PATIENCE, relay_tries
+from ringback.trial.contrast import CALL_PINGS, CALL_TRAINS, NEUTRAL_CONNECTS, PATIENCE, heaviest, relay_tries
 from ringback.trial.contrast import targets as app_targets
 from ringback.trial.control import TrySpec
 
@@ -69,10 +69,10 @@ def tries(
         if host.name in addresses:
             address = addresses[host.name]
             if host.transport == "udp":
-                trains = sum(spec.kind == "neutral" and spec.pings == CALL_PINGS for spec in found)
+                trains = sum(spec.kind == "neutral" and spec.pings >= CALL_PINGS for spec in found)
                 found += relay_tries(
                     "neutral", host.name, address, host.port, host.form, trains < CALL_TRAINS, None, NEUTRAL_PINGS,
-                    host.name,
+                    host.name, heaviest(apps),
                 )  # fmt: skip
             else:
                 spec = TrySpec("neutral", host.name, address, host.port, "tcp", host.form, name=host.name,

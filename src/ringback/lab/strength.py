@@ -175,6 +175,7 @@ def link_under(action: Action, way: Way, link: Link, call: Call) -> Link:
         passed, sent = (action.packets, call.packets) if action.packets else (action.bytes or 0, call.bytes)
         share = max(0.0, 1 - passed / sent)
     rate = action.kbps or math.inf
+    drops = action.kind == "police" and rate < min(link.up_kbps, link.down_kbps)  # and keeps nothing waiting
     return dataclasses.replace(
         link,
         loss=1 - (1 - link.loss) * (1 - share),
@@ -183,5 +184,5 @@ def link_under(action: Action, way: Way, link: Link, call: Call) -> Link:
         jitter_ms=math.hypot(link.jitter_ms, action.jitter_ms or 0.0),
         up_kbps=link.up_kbps if way == "in" else min(link.up_kbps, rate),
         down_kbps=link.down_kbps if way == "out" else min(link.down_kbps, rate),
-        queue_ms=action.queue_ms if action.queue_ms is not None else link.queue_ms,
+        queue_ms=0.0 if drops else action.queue_ms if action.queue_ms is not None else link.queue_ms,
     )

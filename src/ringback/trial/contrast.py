@@ -1,5 +1,6 @@
 """The tries of a session: here, and on request at the vantage; and which targets there are."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -7,6 +8,7 @@ from msgspec.structs import replace
 
 from ringback.catalogue import Catalogue, Vpn
 from ringback.errors import BadInput
+from ringback.flow import tries as bytes_of
 from ringback.record import Try
 from ringback.trial import control
 from ringback.trial.activity import Desk
@@ -23,7 +25,8 @@ EXIT_EVERY = 0.37  # seconds: first messages are larger than pings, and a limit 
 EXIT_PINGS, EXIT_TRAIN_EVERY = 150, 0.075  # of a train as long as a call
 CALL_TRAINS = 3  # of each app, and of neutral hosts
 CALL_PINGS, CALL_EVERY = 525, 0.02  # about a call's packets, bytes and seconds
-TRAIN_KBPS = 25.0  # of one such train, each way
+TRAIN_KBPS = 25.0  # of one such train, each way, about
+UDP_HEADERS = 8  # bytes
 PATIENCE = 10.0  # seconds for a connect, as long as a text exchange may take
 MOST_LOST = 2  # requests to the vantage without an answer; one more, and the session goes on without
 VANTAGE_ATTEMPTS = 40  # at one a second, the vantage's tries take about twenty
@@ -69,7 +72,7 @@ class TriesActivity:
         return commands
 
     def _ask_vantage(self) -> Command:
-        outside = [spec for spec in self._specs if spec.kind != "peer"]
+        outside = [_as_often_as_a_call(spec) for spec in self._specs if spec.kind != "peer"]
         number = self._run.first if isinstance(self._run.first, int) else 0
         return self._desk.ask(self, "vantage", control.VantageRequest(self._desk.session, outside, number))
 
@@ -116,6 +119,11 @@ class TriesActivity:
         return run if poll is None or (run is not None and run <= poll) else poll
 
 
+def _as_often_as_a_call(spec: control.TrySpec) -> control.TrySpec:
+    """No more is asked of a vantage, nor granted: whether neutral hosts' trains meet a limit matters here alone."""
+    return replace(spec, pings=min(spec.pings, CALL_PINGS), every=max(spec.every, CALL_EVERY))
+
+
 def targets(
     catalogue: Catalogue,
     apps: Sequence[str],
@@ -151,8 +159,9 @@ def targets(
                 )  # fmt: skip
                 streams = sum(form != "dns" for form in entry.forms)
                 found += [spec] * max(LEAST_CONNECTS, CONNECTS // streams)
+    weight = heaviest(apps)
     for i, address in enumerate(neutral):
-        found += relay_tries("neutral", address, address, 3478, "stun", i < CALL_TRAINS)
+        found += relay_tries("neutral", address, address, 3478, "stun", i < CALL_TRAINS, weight=weight)
         spec = control.TrySpec("neutral", address, address, 443, "tcp", "tls", name=catalogue.neutral_names[0],
                                patience=PATIENCE)  # fmt: skip
         found += [spec] * NEUTRAL_CONNECTS
@@ -177,11 +186,28 @@ def relay_tries(
     app: str | None = None,
     pings: int = PINGS,
     name: str | None = None,
+    weight: float = 1.0,
 ) -> list[control.TrySpec]:
-    """A short train of pings, and where `as_call` a second one that is about what a call would send."""
+    """A short train of pings, and where `as_call` a second one that is about what a call would send. weight: so many
+    times as many pings in the same time."""
     function = None if app is None else "voice"
     short = control.TrySpec(kind, target, address, port, "udp", form, app, function, name, pings=pings)
-    return [short, replace(short, pings=CALL_PINGS, every=CALL_EVERY)] if as_call else [short]
+    long = replace(short, pings=CALL_PINGS, every=CALL_EVERY)
+    trains = [short, long] if as_call else [short]
+    return [replace(spec, pings=math.ceil(spec.pings * weight), every=spec.every / weight) for spec in trains]
+
+
+def heaviest(apps: Sequence[str]) -> float:
+    """The `weight` with which a neutral host's train has no fewer bytes, either way, than any of the apps': a limit on
+    all UDP, which knows no destinations, then never strikes an app's relays first."""
+    lightest = _ping_and_answer("")
+    return max((max(map(lambda a, b: a / b, _ping_and_answer(app), lightest)) for app in apps), default=1.0)
+
+
+def _ping_and_answer(app: str) -> tuple[int, int]:
+    """Bytes of each, the same for every ping of an app; with UDP's header, by which ratios are larger than by IP's."""
+    asked = bytes_of.ping(app, bytes(32), 0)
+    return len(asked) + UDP_HEADERS, len(bytes_of.pong(asked) or b"") + UDP_HEADERS
 
 
 def exit_tries(path: str, vpn: Vpn, address: str) -> list[control.TrySpec]:
