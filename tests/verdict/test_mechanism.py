@@ -193,6 +193,12 @@ def test_a_shapers_own_rate_is_found(queue: Queue) -> None:
     assert fitted(queue, LINKS["default"], 5).rate_kbps == pytest.approx(queue.kbps, rel=0.06)
 
 
+@pytest.mark.parametrize("link", ["default", "mobile"])
+def test_a_policer_beside_a_delay_is_no_queue(link: str) -> None:
+    finding = fitted(Effect(police_kbps=0.5 * CALL_KBPS, delay_ms=120), LINKS[link], 28)
+    assert finding.mechanism == "police"
+
+
 def test_a_limit_that_all_flows_share_is_found_although_no_flow_shows_it() -> None:
     """One bucket for all twelve originals, each direction: half of what they send passes."""
     built = a_round(Effect(trigger="none"), LINKS["default"], 6)
@@ -266,6 +272,27 @@ def test_few_losses_beside_a_delay_do_not_name_it() -> None:
     assert mechanism.fit([built], "payload").mechanism == "delay"
     built = a_round(Effect(delay_ms=150, loss=0.3), LINKS["default"], 25)
     assert mechanism.fit([built], "payload").mechanism == "loss"
+
+
+@pytest.mark.parametrize(
+    ("delay_ms", "loss", "expected"), [(180, 0.11, "delay"), (180, 0.15, "loss"), (120, 0.11, "loss")]
+)
+def test_of_losses_beside_a_delay_that_one_is_named_which_is_a_restriction(
+    delay_ms: float, loss: float, expected: str
+) -> None:
+    """As the truth has it: 0.15 of loss, and then 150 ms (contracts.md)."""
+    built = a_round(Effect(delay_ms=delay_ms, loss=loss), LINKS["default"], 26)
+    assert mechanism.fit([built], "payload").mechanism == expected
+
+
+def test_losses_that_are_no_restriction_do_not_name_a_delay_on_the_other_way() -> None:
+    built = a_round(Effect(delay_ms=200, direction="out"), LINKS["default"], 27)
+    rng = np.random.default_rng(5)
+    for exchange in built.exchanges:
+        if exchange.spec.arm.payload == "original" and isinstance(exchange.outcome, DatagramOutcome):
+            lane = exchange.outcome.inward
+            lane.received = [None if rng.random() < 0.1 else got for got in lane.received]
+    assert mechanism.fit([built], "payload").mechanism == "delay"
 
 
 def test_what_acts_on_a_port_is_fitted_by_port_and_apart_from_what_acts_on_bytes() -> None:

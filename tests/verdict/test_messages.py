@@ -57,6 +57,24 @@ def policed(kbps: float, burst: float) -> Callable[[], Pass]:
     return fresh
 
 
+def one_by_one(kbps: float, burst: float, timer: float) -> Callable[[], Pass]:
+    """A bucket with room for one segment, met by a sender whose timer doubles for each that did not pass."""
+
+    def fresh() -> Pass:
+        state = [burst, 0.0]
+
+        def passing(at: float, size: int, rng: np.random.Generator) -> float:
+            at, again = max(at, state[1]), timer
+            while min(burst, state[0] + (at - state[1]) * kbps * 125) < size:
+                at, again = at + again, 2 * again
+            state[:] = [min(burst, state[0] + (at - state[1]) * kbps * 125) - size, at]
+            return at
+
+        return passing
+
+    return fresh
+
+
 def queued(kbps: float) -> Callable[[], Pass]:
     def fresh() -> Pass:
         free = [0.0]
@@ -154,6 +172,14 @@ def test_a_policer_of_either_way_is_no_loss(out: float | None, back: float | Non
     assert (finding.mechanism, finding.side) == ("police", side)
     assert finding.rate_kbps_interval is not None
     assert finding.rate_kbps_interval[0] <= (out or back or 0.0) <= finding.rate_kbps_interval[1]
+
+
+@pytest.mark.parametrize(("kbps", "timer"), [(6.0, 0.25), (8.0, 0.3), (12.0, 0.27), (14.0, 0.25)])
+def test_the_tokens_that_a_small_bucket_spills_are_in_the_interval(kbps: float, timer: float) -> None:
+    finding = fitted(untouched, one_by_one(kbps, 1_550, timer))
+    assert (finding.mechanism, finding.side) == ("police", "in")
+    assert finding.rate_kbps_interval is not None
+    assert finding.rate_kbps_interval[0] <= kbps <= finding.rate_kbps_interval[1]
 
 
 @pytest.mark.parametrize("kbps", [8.0, 15.0])

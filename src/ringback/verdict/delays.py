@@ -21,18 +21,18 @@ PLACES = np.linspace(-4.0, 6.0, 401)
 
 def excess(struck: Sequence[Way], spared: Sequence[Way]) -> float:
     """Seconds by which the median of the struck packets' delay lies above the mean of what was done to them."""
-    spread, usual = _spread(struck), _spread(spared)
+    wide, usual = spread(struck), spread(spared)
     apart = [float(np.median(np.diff(way.at))) for way in struck if way.packets > 2]
-    if not apart or spread <= usual or not _in_order(struck, JITTER * usual):
+    if not apart or wide <= usual or not _in_order(struck, JITTER * usual):
         return 0.0
-    own, distance = float(np.sqrt(spread**2 - usual**2)), float(np.median(apart))
+    own, distance = float(np.sqrt(wide**2 - usual**2)), float(np.median(apart))
     medians, spreads = _TABLE
     # quartiles of what is held up, in distances, rise with the ratio
     ratio = float(np.interp(own / max(distance, 1e-3), RATIOS * spreads, RATIOS))
     return float(np.interp(ratio, RATIOS, medians)) * ratio * distance
 
 
-def _spread(ways: Sequence[Way]) -> float:
+def spread(ways: Sequence[Way]) -> float:
     """Between the quartiles of delay, s, within each way."""
     own = [float(np.subtract(*np.nanpercentile(way.delay, [75, 25]))) for way in ways if way.arrived > 3]
     return float(np.median(own)) if own else 0.0

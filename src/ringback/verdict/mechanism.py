@@ -22,8 +22,10 @@ MIN_LOSS = 0.02  # extra loss below this is no finding
 MIN_DELAY = 0.010  # s
 CLOCKS_S = 0.002  # s by which medians of few flows, and two clocks, may be off together
 HARMFUL_DELAY, HARMLESS_LOSS = 0.1, 0.1  # s; what `harms.DECLARED` has of either
+SCORED_DELAY, SCORED_LOSS = 0.15, 0.15  # s; from where contracts.md, "Truth", scores either of calls
 UNSURE = 0.3  # of what packets are taken to be held up by the ones ahead: they do not follow evenly
 QUEUE_DELAY = 0.015  # s of delay beyond the controls' that make a limit a queue
+ALIKE_S = 0.005  # s between the quartiles of what does not wait in a queue, beyond the controls'
 ALIKE = 1.0  # log likelihood by which one explanation must be ahead
 
 
@@ -66,7 +68,14 @@ def fit_calls(
         for groups in [[_groups(calls, side) for calls in sharing]]
         if (finding := _one_way(_ways(struck, side), _ways(spared, side), groups, side)) is not None
     ]
-    return joined(found)
+    return joined(_without_slight_losses(found))
+
+
+def _without_slight_losses(found: Sequence[Finding]) -> Sequence[Finding]:
+    """Losses on one way do not name what a delay on the other does, where they alone would be no restriction."""
+    late = any(f.delay_ms_interval is not None and f.delay_ms_interval[1] >= 1000 * SCORED_DELAY for f in found)
+    strong = [f for f in found if f.loss_interval is None or f.loss_interval[1] >= SCORED_LOSS]
+    return strong if late else found
 
 
 def _corrupted(call: Call) -> bool:
@@ -132,7 +141,7 @@ def _one_way(struck: list[Way], spared: list[Way], groups: list[list[Way]], side
         background = float(usual.mean())
         limit, ahead = _limit(struck, groups, background)
         if limit is not None and ahead > ALIKE:
-            queue = delay >= QUEUE_DELAY and delay_interval[0] > 0
+            queue = delay >= QUEUE_DELAY and delay_interval[0] > 0 and not _constant(struck, spared, delay)
             return Finding("shape" if queue else "police", rate_kbps=limit.rate_kbps, rate_kbps_interval=limit.interval,
                            side=side, weight=ahead)  # fmt: skip
         if limit is not None and ahead > -ALIKE:
@@ -141,7 +150,8 @@ def _one_way(struck: list[Way], spared: list[Way], groups: list[list[Way]], side
         return Finding("shape", rate_kbps=rate, rate_kbps_interval=(0.93 * rate, 1.07 * rate), side=side, weight=delay)
     # losses come first, but for few beside a delay that does the harm
     late = delay >= HARMFUL_DELAY and delay_interval[0] > 0
-    if lossy and not (late and extra < HARMLESS_LOSS):
+    scored = delay_interval[1] >= SCORED_DELAY and interval[1] < SCORED_LOSS
+    if lossy and not (late and (scored or extra < HARMLESS_LOSS)):
         return Finding("loss", loss=extra, loss_interval=interval, side=side, weight=extra)
     if delay >= MIN_DELAY and delay_interval[0] > 0:
         return _delayed(struck, spared, delay, delay_interval, side)
@@ -224,6 +234,14 @@ def _drained(struck: list[Way], spared: list[Way], delay: float) -> float | None
         if seconds > 0.5:
             rates.append(float((way.size[waiting][1:] + UDP_HEADERS).sum()) / seconds / 125)
     return float(np.median(rates)) if rates else None
+
+
+def _constant(struck: list[Way], spared: list[Way], delay: float) -> bool:
+    """Whether packets are late from a flow's first on and all alike, as another device's delay makes them; those that
+    wait in a queue are late by what is ahead of them and by their own length."""
+    usual = float(np.median([np.nanmedian(way.delay) for way in spared if way.arrived]))
+    first = float(np.median([way.delay[way.passed][0] for way in struck if way.arrived])) - usual
+    return first > 0.5 * delay and delays.spread(struck) < delays.spread(spared) + ALIKE_S
 
 
 def _head(delay: Floats) -> float:

@@ -28,6 +28,9 @@ FEWEST = 4
 ALIKE = 2.5  # of the fastest and the slowest, but for tenths, behind one limit; losses make it 4 and more
 MOST_KBPS = 64.0  # a faster limit holds a message of some kB up for less than a lost packet does
 UNUSED = 1.35  # between a policer's own rate and what TCP makes of it: retries come at times of their own
+SPILT = 7 / 3  # the same at most, of a bucket with room for one segment: what just fails after three timers comes
+# again after seven, for they double, and what the full bucket spills meanwhile is lost
+TIMERS = 3.0  # the same, of a queue with room for one: a timer of R + 4 R/2 for each (RFC 6298, 2.2)
 MOSTLY = 0.8
 AHEAD = 1.15  # of a queue's own rate over what the first bytes' lateness makes it: acknowledgements go before them
 OTHER = 3.0  # of the slowest way's rate, from which on the other way is slow by what that does to acknowledgements
@@ -197,8 +200,8 @@ def _limit(one: _Way) -> Finding | None:
         return None
     if float(np.mean([one.late(t) > MIN_SHIFT for own in one.struck for t in own])) > MOSTLY:
         # a bucket would let some pass at once; what a full queue drops comes again in its own time
-        return Finding("shape", rate_kbps=high, rate_kbps_interval=(low, 2 * high), side=one.way, weight=1 / high)
-    return Finding("police", rate_kbps=high, rate_kbps_interval=(low / UNUSED, max(UNUSED * high, float(slow.max()))),
+        return Finding("shape", rate_kbps=high, rate_kbps_interval=(low, TIMERS * high), side=one.way, weight=1 / high)
+    return Finding("police", rate_kbps=high, rate_kbps_interval=(low / UNUSED, max(SPILT * high, float(slow.max()))),
                    side=one.way, weight=1 / high)  # fmt: skip
 
 
