@@ -44,7 +44,14 @@ TEXT = (
     'kind = "loss", share = 0.4',
 )
 NAMES = ('kind = "nxdomain"', 'kind = "forge"', *STOPPING)
-RELAY = (*STOPPING, 'kind = "drop-after", packets = 25', 'kind = "loss", share = 0.4')
+RELAY = (
+    *STOPPING,
+    'kind = "drop-after", packets = 25',
+    'kind = "drop-after", bytes = 9000',
+    'kind = "loss", share = 0.4',
+    'kind = "police", kbps = {third}, burst_kbytes = 2',
+    'kind = "shape", kbps = {half}, queue_ms = 2000',
+)
 GRID = {
     ("voice", "payload"): CALL,
     ("voice", "port"): CALL,

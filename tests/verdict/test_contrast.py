@@ -203,9 +203,79 @@ def trains(here: list[list[int]], rtt: float = 60.0) -> list[Try]:
     return [*tries, PARTNER]
 
 
-def test_a_cut_off_late_in_a_call_is_seen_by_trains_as_long_as_one() -> None:
-    finding = contrast.compare(VOICE, trains([list(range(100))] * 3)).finding
-    assert (finding.mechanism, finding.after_packets) == ("drop-after", 200)
+def cut_after(most: float, unit: tuple[float, float], side: str, rtt: float) -> list[int]:
+    """The pings that are answered where a counter next to the participant lets `most` pass, of which a ping and its
+    answer count `unit`, and drops what is too many of one side or of both."""
+    events = sorted([(EVERY * i, 0, i) for i in range(SENT)] + [(EVERY * i + rtt, 1, i) for i in range(SENT)])
+    count, gone, answered = 0.0, set[int](), []
+    for _, answer, i in events:
+        if i in gone:
+            continue
+        count += unit[answer]
+        if count > most and side in ("both", ("out", "in")[answer]):
+            gone.add(i)
+        elif answer:
+            answered.append(i)
+    return answered
+
+
+@pytest.mark.parametrize("rtt", [30.0, 130.0, 410.0])
+@pytest.mark.parametrize("side", ["out", "in", "both"])
+def test_a_cut_off_late_in_a_call_is_seen_by_trains_as_long_as_one(side: str, rtt: float) -> None:
+    tries = trains([cut_after(200, (1, 1), side, rtt + 3)] * 3, rtt)
+    finding = contrast.compare(VOICE, tries).finding
+    assert finding.mechanism == "drop-after"
+    assert finding.after_packets_interval is not None
+    assert finding.after_packets_interval[0] <= 200 <= finding.after_packets_interval[1]
+
+
+@pytest.mark.parametrize("side", ["out", "in", "both"])
+def test_a_cut_off_by_bytes_is_told_as_well(side: str) -> None:
+    """For all pings are alike; here of 28 bytes of IP payload, answered with 40."""
+    tries = [
+        msgspec.structs.replace(t, size=60, least=48) for t in trains([cut_after(9000, (28, 40), side, 63.0)] * 3, 60.0)
+    ]
+    finding = contrast.compare(VOICE, tries).finding
+    assert finding.mechanism == "drop-after"
+    assert finding.after_bytes_interval is not None
+    assert finding.after_bytes_interval[0] <= 9000 <= finding.after_bytes_interval[1]
+
+
+def queued(kbps: float, queue_s: float, size: int = 48, rtt: float = 60.0) -> Try:
+    """A train through a queue that is longer than anybody waits for its last answers."""
+    free, answered, trips = 0.0, [], []
+    for i in range(SENT):
+        at = EVERY * i / 1000
+        if free - at <= queue_s:
+            free = max(free, at) + size * 8 / 1000 / kbps
+            if free - at + rtt / 1000 < (SENT - 1 - i) * EVERY / 1000 + 1.5:
+                answered.append(i)
+                trips.append(1000 * (free - at) + rtt)
+    return msgspec.structs.replace(long_train("here", "app", answered), rtts_ms=trips)
+
+
+def test_what_waits_in_a_long_queue_is_not_cut_off() -> None:
+    tries = [t for t in trains([]) if t.kind != "app" or t.where != "here"]
+    tries += [train("here", "app", ALL) for _ in range(6)] + [queued(9.0, 2.0) for _ in range(3)]
+    finding = contrast.compare(VOICE, tries).finding
+    assert finding.mechanism == "shape"
+    assert finding.rate_kbps == pytest.approx(9.0, rel=0.1)
+
+
+def test_heavy_losses_that_end_in_silence_are_no_cut_off() -> None:
+    rng = np.random.default_rng(7)
+    some = [[i for i in range(16) if rng.random() < 0.2] or [3] for _ in range(6)]
+    tries = [train("here", "app", answered, rtts_ms=[60.0] * len(answered), every_ms=EVERY) for answered in some]
+    assert contrast.compare(VOICE, tries + VANTAGE + NEUTRAL).finding.mechanism == "loss"
+
+
+def test_a_limit_on_the_smaller_packets_alone_is_within_the_interval() -> None:
+    tries = trains([[i for i in range(SENT) if i < 20 or i % 4 == 0]] * 3)
+    finding = contrast.compare(VOICE, [msgspec.structs.replace(t, least=36) for t in tries]).finding
+    assert finding.mechanism == "police"
+    assert finding.rate_kbps_interval is not None
+    low, high = finding.rate_kbps_interval
+    assert low < 36 * 8 / (4 * EVERY) < 48 * 8 / (4 * EVERY) < high
 
 
 def test_a_bucket_lets_pings_pass_at_steady_intervals_and_its_rate_is_told() -> None:

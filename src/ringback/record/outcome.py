@@ -153,10 +153,10 @@ class Try(msgspec.Struct):
     where: `here` (the participant) or `vantage`. kind: `neutral`, `app`, `peer`, `site`. step: how far it went.
     sent / answered count requests and answers (a ping train counts each ping; a connect counts one).
     answered_indices lists which pings of a train were answered, so that a cut-off shows; rtts_ms: their round trips,
-    in the same order. every_ms: between two pings; size: IP bytes of the larger of ping and answer. rtt_ms: the
-    median, or how long a connect took. damaged: what came back and can't have been sent so. Of a stream: first_ms and
-    flight_ms from connect to first byte and whole of the server's first flight; through: what was said after it was
-    met by an end or an answer, end_ms later; received: bytes that came.
+    in the same order. every_ms: between two pings; size, least: IP bytes of the larger and of the smaller of ping and
+    answer (least: 0 where none came). rtt_ms: the median, or how long a connect took. damaged: what came back and can't
+    have been sent so. Of a stream: first_ms and flight_ms from connect to first byte and whole of the server's first
+    flight; through: what was said after it was met by an end or an answer, end_ms later; received: bytes that came.
     """
 
     where: Literal["here", "vantage"]
@@ -184,3 +184,4 @@ class Try(msgspec.Struct):
     end_ms: float | None = None
     through: bool = False
     received: int = 0
+    least: int = 0

@@ -16,13 +16,13 @@ from ringback.record import IcmpError, Try
 from ringback.trial.control import TrySpec
 from ringback.trial.seam import Close, Command, Connected, Delivered, Ended, Event, Open, Received, Refused, Send, Sent
 from ringback.trial.seam import Write as WriteStream
+from ringback.verdict.tried import LAST_PING
 
 SPACING = 0.04  # seconds between starts
 HEADERS = 28  # bytes, IPv4 and UDP
 PATIENCE = 4.0  # seconds that a connect may take by default; a SYN is retried at 1 and 3 s within it
 TRIPS = 2.5  # so many round trips as the connect took are left for each further step,
 STEP = 4.0  # and at least so many seconds
-LAST_PING = 1.5  # seconds for a ping's answer after the last was sent
 TRAIN = 50  # pings; longer trains of the vantage's are reported without each ping's fate
 
 RCODES = {2: "dns_server_failure", 3: "dns_nxdomain_error", 5: "dns_refused_error"}  # RFC 1035 4.1.1, OONI's names
@@ -150,6 +150,7 @@ class _One:
     def result(self, where: Literal["here", "vantage"], path: str) -> Try:
         spec, rtts = self.spec, sorted(self.rtts.values())
         datagrams = spec.transport == "udp"
+        question = len(self.requests[0]) + HEADERS
         each = sorted(self.rtts) if datagrams and (where == "here" or spec.pings <= TRAIN) else []
         return Try(
             where=where,
@@ -170,7 +171,8 @@ class _One:
             icmp=self.icmp,
             rtts_ms=[round(1000 * self.rtts[i], 1) for i in each],
             every_ms=1000 * spec.every if spec.pings > 1 else None,
-            size=max(self.size, len(self.requests[0]) + HEADERS) if datagrams else 0,
+            size=max(self.size, question) if datagrams else 0,
+            least=min(self.size, question) if datagrams else 0,
             damaged=self.damaged,
             first_ms=None if self.first is None else 1000 * self.first,
             flight_ms=None if self.flight is None else 1000 * self.flight,

@@ -7,20 +7,25 @@ through to their end, and that needed no retransmission.
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from scipy.stats import t as student
 
 from ringback.record import Mechanism, Try
 from ringback.verdict import mechanism
-from ringback.verdict.arrivals import UDP_HEADERS, Call, Floats, Way
+from ringback.verdict.arrivals import UDP_HEADER, UDP_HEADERS, Call, Floats, Way
 from ringback.verdict.finding import Finding
 from ringback.verdict.shares import CONFIDENCE, Share, clustered, counted
 
 TRAIN = 50  # pings; what has more is as long as a call
-MIN_TAIL = 8  # pings without an answer that make a cut
+LAST_PING = 1.5  # s for a ping's answer after the last was sent
+SLOWER = (1.25, 100.0)  # than the slowest answer an answer may be, times and ms, and still be under way
+MIN_TAIL = 8  # pings without an answer that make a cut,
+MAX_CHANCE = 1e-3  # and how likely they may be by the losses before them
 DAMAGED = 0.3  # of what was not answered well, where answers come back that can't have been sent so
 AGAIN_MS = 900.0  # a connect so much longer than the shortest needed a second SYN (RFC 6298: after 1 s)
 SLACK_MS = 30.0  # with half a round trip less than any retransmission takes (by timeout 200 ms on Linux)
+IP_HEADER = UDP_HEADERS - UDP_HEADER
 MIN_LOSSES = 20  # of a train's pings, to speak of a pattern
 REGULAR = 0.4  # variance of the gaps between losses, as a share of what chance makes it
 STEADY = 0.3  # relative deviation
@@ -120,10 +125,9 @@ def finding(here: Sequence[Try], neutral: Sequence[Try]) -> Finding:
         return cut
     if group(here[0]) == "train":
         fitted = mechanism.fit_calls(_calls(here), _calls(neutral))
-        if fitted.mechanism in ("police", "shape"):
-            return fitted
-        if (limit := _policed(here)) is not None:
-            return limit
+        limit = fitted if fitted.mechanism in ("police", "shape") else _policed(here)
+        if limit is not None:
+            return _either_way(limit, here, pings(neutral))
     return _both_ways(pings(here))
 
 
@@ -131,6 +135,17 @@ def delayed(low: float, mean: float, high: float) -> Finding:
     """A round trip that is longer by about `mean` ms, at least `low`, at most `high`: delays are one way, and either of
     the ways or both may have it."""
     return Finding("delay", delay_ms=mean / 2, delay_ms_interval=(low / 2, high))
+
+
+def _either_way(limit: Finding, here: Sequence[Try], usual: Share) -> Finding:
+    """A rate reckoned with the larger of ping and answer: if the limit is on the others alone, it is the lower. What
+    the link lost behind the limit had passed it."""
+    shares = [t.least / t.size for t in here if t.least and t.size]
+    if limit.rate_kbps_interval is None:
+        return limit
+    low, high = limit.rate_kbps_interval
+    low, high = low * (float(np.median(shares)) if shares else 1.0), high / max(0.5, usual.value if usual.n else 1.0)
+    return msgspec.structs.replace(limit, rate_kbps_interval=(low, high))
 
 
 def _both_ways(answered: Share) -> Finding:
@@ -164,17 +179,56 @@ def _damaged(failed: Sequence[Try]) -> bool:
 
 
 def _cut(here: Sequence[Try]) -> Finding | None:
-    """Trains that fall silent at a common count. A ping and its answer are two packets; the question that was one too
-    many may itself have been the last to pass, or the last answer have come although it was too many, where questions
-    alone are dropped."""
+    """Trains that fall silent at a common count. All pings are alike, so that packets and bytes count the same: both
+    numbers are told."""
     trains = [t for t in here if t.sent > MIN_TAIL and t.answered_indices]
-    cut = [t for t in trains if t.sent - 1 - max(t.answered_indices) >= MIN_TAIL]
+    cut = [t for t in trains if _is_cut(t)]
     if len(cut) <= len(trains) / 2 or not cut:
         return None
-    passed = [2 * t.answered for t in cut]
-    reach = [2 * (max(t.answered_indices) + 1) + 1 for t in cut]
-    most, high = max(passed), max(max(passed) + 1, min(reach))
-    return Finding("drop-after", after_packets=most, after_packets_interval=(float(most - 1), float(high)))
+    lows, likely, highs = zip(*map(_passed, cut), strict=True)
+    low, after, high = max(lows), int(np.median(likely)), min(highs)
+    if low > high:  # packets that the link lost are counted differently in each
+        low, high = min(lows), max(highs)
+    found = Finding("drop-after", after_packets=after, after_packets_interval=(float(low), float(high)))
+    sizes = [(t.size - IP_HEADER, t.least - IP_HEADER) for t in cut if t.least]
+    if not sizes:
+        return found
+    larger, smaller = np.median(sizes, axis=0)
+    each = (larger + smaller) / 2
+    edges = low * each - larger / 2, (high + 1) * each + larger / 2  # what was left over was less than the next packet
+    return msgspec.structs.replace(found, after_bytes=round(after * each), after_bytes_interval=edges)
+
+
+def _passed(each: Try) -> tuple[int, int, int]:
+    """(at least, most likely, at most) packets of a train, pings and answers, that passed a counter near the
+    participant before it cut. If answers are dropped (or both), the last to come was counted, and the next would have
+    been one too many; if questions alone are, the same holds of these, which are ahead of answers by a round trip."""
+    every = each.every_ms or 1.0
+    trips = each.rtts_ms if len(each.rtts_ms) == len(each.answered_indices) else [0.0] * len(each.answered_indices)
+    came = np.sort(np.array(each.answered_indices) * every + np.array(trips))
+    last = max(each.answered_indices)
+    missing = last + 1 - each.answered  # lost before or behind the counter
+
+    def counted(at: float) -> int:
+        return int(at // every) + 1 + int(np.searchsorted(came, at, "right"))
+
+    here = counted(last * every + trips[-1])
+    following = counted((last + 1) * every + trips[-1] + every / 2)
+    return max(1, counted(last * every) - missing - 1), here, following + missing
+
+
+def _is_cut(each: Try) -> bool:
+    last = max(each.answered_indices)
+    tail = _due(each) - 1 - last
+    lost = max(0.02, 1 - each.answered / (last + 1))
+    return tail >= MIN_TAIL and tail * np.log(lost) < np.log(MAX_CHANCE)
+
+
+def _due(each: Try) -> int:
+    """How many of a train's pings had the time to be answered, slowly as the slowest of them was."""
+    times, more = SLOWER
+    short = times * max(each.rtts_ms, default=0.0) + more - 1000 * LAST_PING
+    return each.sent if short <= 0 or not each.every_ms else max(0, each.sent - int(np.ceil(short / each.every_ms)))
 
 
 def _alike(times: Floats) -> bool:
@@ -186,12 +240,13 @@ def _calls(trains: Sequence[Try]) -> list[Call]:
     """Trains as calls of one direction: a ping and its answer are one packet, as large as the larger of them."""
     calls = []
     for number, each in enumerate(trains):
-        passed = np.zeros(each.sent, dtype=bool)
+        sent = max([_due(each), *(i + 1 for i in each.answered_indices)])
+        passed = np.zeros(sent, dtype=bool)
         passed[each.answered_indices] = True
-        delay = np.full(each.sent, np.nan)
+        delay = np.full(sent, np.nan)
         delay[each.answered_indices] = np.array(each.rtts_ms, dtype=float) / 1000
-        at = each.started_at + np.arange(each.sent) * (each.every_ms or 0.0) / 1000
-        size = np.full(each.sent, max(each.size - UDP_HEADERS, 0), dtype=np.int64)
+        at = each.started_at + np.arange(sent) * (each.every_ms or 0.0) / 1000
+        size = np.full(sent, max(each.size - UDP_HEADERS, 0), dtype=np.int64)
         calls.append(Call(None, Way(at, passed, delay, size, each.damaged), len(each.icmp), 0, number))
     return calls
 
