@@ -71,7 +71,7 @@ def between_kernels(
     far, seed = far_end(place.random("peer")), place.number("world")
     tries = ports_of_tries(settings.tries)
     result: Result = converse(near, far, sim_net(place), seed, peer_ports(), tries, Session.result)
-    if result.partner != "reported":
+    if result.partner == "unreachable":
         raise BadInput(f"the lab's own peer was {result.partner}: {'; '.join(result.notes)}", place.network.name)
     return result
 

@@ -44,12 +44,13 @@ def conclude(
 ) -> tuple[list[Measurement], NetworkRecord]:
     """outer: path name to the VPN protocol whose own cell was tried. Measurements in the order of the session's
     cells; cells of `outer` protocols are not measurements but stand behind every cell of their path."""
-    rounds = [each for trial in result.trials for each in trial.rounds if each.drawn != "slot"]
+    silent = result.silent
+    rounds = [each for trial in result.trials for each in _heard(trial, silent) if each.drawn != "slot"]
     state, udp = network_state([*result.tries, *result.later], rounds)
     first = _first_path(result)
     punished = punishes([trial for trial in result.trials if trial.cell.path == first])
     outer_verdicts = {
-        trial.cell.path: _judged(trial, result.tries, catalogue, state, udp, None)
+        trial.cell.path: _judged(trial, result.tries, catalogue, state, udp, None, silent=silent)
         for trial in result.trials
         if trial.cell.function == "outer"
     }
@@ -58,7 +59,7 @@ def conclude(
         if trial.cell.function != "outer" and _was_measured(trial, result):
             outer_verdict = outer_verdicts.get(trial.cell.path)
             verdicts[trial.cell] = _judged(
-                trial, result.tries, catalogue, state, udp, outer_verdict, punished and trial.cell.path == first
+                trial, result.tries, catalogue, state, udp, outer_verdict, punished and trial.cell.path == first, silent
             )
     verdicts = by_one_device(verdicts)
     measurements = []
@@ -91,13 +92,25 @@ def _judged(
     udp: Udp,
     outer: Verdict | None,
     spillover: bool = False,
+    silent: Sequence[int] = (),
 ) -> Verdict:
+    """silent: rounds at whose end the partner was gone. What failed then may have failed for that, and is no sign of a
+    poor network."""
     quality = codec_of(catalogue, trial.cell.app)
     context = Context(
         threshold=trial.threshold, quality=quality, state=state, udp=udp, outer=outer, evidence=trial.evidence,
         spillover=spillover,
     )  # fmt: skip
-    return judge(trial.cell, trial.rounds, tries, context)
+    verdict = judge(trial.cell, trial.rounds, tries, context)
+    if silent and verdict.status == "impaired":
+        verdict = judge(trial.cell, _heard(trial, silent), tries, context)
+        if verdict.reason == "no-rounds":
+            return msgspec.structs.replace(verdict, reason="partner-lost")
+    return verdict
+
+
+def _heard(trial: CellTrial, silent: Sequence[int]) -> list[Round]:
+    return [each for each in trial.rounds if each.number not in silent]
 
 
 def by_one_device(verdicts: Mapping[Cell, Verdict]) -> dict[Cell, Verdict]:

@@ -44,7 +44,7 @@ class Session:
         self._renderer = renderer or partial(render, catalogue=catalogue)
         self.session = ""
         self._grant: control.Grant | None = None
-        self._flows = self._asks = 0
+        self._flows = self._asks = self._attempts = 0
         self._owners: dict[int, Owner] = {}
         self._activities: list[Activity] = []
         self._by_flow: dict[Flow, Activity] = {}
@@ -53,7 +53,7 @@ class Session:
         self._link = probe.Link()
         self._stage = "new"
         self._after: Afterwards | None = None
-        self._began = 0.0
+        self._began = self._ended = 0.0
         self._trials = cell_trials(settings, catalogue)
         self._schedule = Schedule(self._trials, settings.paths, settings.mode, settings.everywhere, settings.budget_s)
         self._outside = settings.outside or settings.paths[0]
@@ -65,9 +65,8 @@ class Session:
         self._later: list[Try] = []  # once a device was found that punishes, and nothing was blocked
         self._transcript: control.Transcript | None = None
         self._partner: Literal["reported", "unreachable", "vanished"] = "reported"
+        self._silent: list[int] = []  # the last rounds, by number, where the partner told nothing of them
         self._notes: list[str] = []
-        self._ended = 0.0
-        self._attempts = 0
         self.wake_at: float | None = None
         self.finished = False
 
@@ -106,17 +105,17 @@ class Session:
                 except BadInput as error:
                     self._notes.append(str(error))
                 self._tries.append(self._peer_try(now))
-            elif (
-                self._attempts < MOST_OPENINGS and self._schedule.left(now - self._began) > 0
-            ):  # silence is no reason to overrun
+            elif self._attempts < MOST_OPENINGS and self._schedule.left(now - self._began) > 0:
                 return (self._open(),)
             self._partner = "unreachable" if self._grant is None else "reported"
             if self._attempts <= MOST_OPENINGS or self._grant is not None:
                 return self._start_tries(now)
             self._finish(now)
         if self._stage == "closing":
-            if answer.failure is None:
+            try:
                 self._transcript = control.decode(answer.body, control.Transcript, "transcript")
+            except BadInput:  # no answer is none either
+                self._partner = "vanished" if self._silent else "reported"
             self._finish(now)
         return ()
 
@@ -226,11 +225,8 @@ class Session:
                 self._note_flows(owner, first)  # type: ignore[arg-type]
             return self._settle(commands, now)
         activity = self._by_flow.get(event.flow)  # type: ignore[union-attr]
-        if activity is None:
-            return ()
-        commands = activity.handle(event, now)
-        if not commands:  # then it ends nothing and moves no deadline either
-            return ()
+        if activity is None or not (commands := activity.handle(event, now)):
+            return ()  # where it wants nothing it ends nothing and moves no deadline either
         if activity.finished:
             return self._settle(commands, now)
         self._time()
@@ -295,6 +291,8 @@ class Session:
             (self._tries if self._after is None else self._later).extend(activity.results)
             return
         trial = activity.trial
+        if activity.round is not None:
+            self._silent = [*self._silent, activity.round.number] if activity.round.partner == "lost" else []
         if trial is None:
             if self._after is not None and activity.lane in (SLOT, LOCATE):
                 self._after.take(activity.round, activity.lane)
@@ -393,6 +391,7 @@ class Session:
             signature=transcript.signature if transcript else None,
             peer_key=transcript.key if transcript else None,
             partner=self._partner,
+            silent=self._silent if self._partner == "vanished" else [],
             seconds=self._ended - self._began,
             notes=self._notes,
             everywhere=self._settings.everywhere,

@@ -45,7 +45,8 @@ class Settings(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct):
     """All raw facts of a session. trials: by cell, in the order measured. locating: the rounds that looked for hops,
     and located what they found; neither is evidence of any cell. later: tries at neutral hosts, once a block by a
-    device that punishes had passed."""
+    device that punishes had passed. silent: of a partner that was gone in the end, the rounds of which it told nothing
+    any more."""
 
     trials: list[CellTrial]
     tries: list[Try]
@@ -59,3 +60,4 @@ class Result(msgspec.Struct):
     locating: list[Round] = []
     located: list[Located] = []
     later: list[Try] = []
+    silent: list[int] = []
