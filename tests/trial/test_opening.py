@@ -74,7 +74,9 @@ def test_what_is_asked_is_the_same_each_time() -> None:
 
 
 @pytest.mark.parametrize(("body", "failure"), [(b"<html>", None), (b"", "connection_refused")])
-def test_a_partner_that_closes_with_nonsense_ends_the_session_and_nothing_else(body: bytes, failure: str | None) -> None:
+def test_a_partner_that_closes_with_nonsense_ends_the_session_and_nothing_else(
+    body: bytes, failure: str | None
+) -> None:
     session, _, _ = opened(0)
     session._stage = "closing"
     session.answered(Answer(99, 60.0, body, failure), 60.0)
