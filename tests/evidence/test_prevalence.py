@@ -21,6 +21,14 @@ def test_a_cell_without_a_decided_report_is_missing_and_never_green() -> None:
     assert spoken.restricted < 0.05
 
 
+def test_reports_that_may_be_restricted_but_are_not_decided_widen_the_interval() -> None:
+    (low, high), (wide_low, wide_high) = (
+        one.interval or (0, 0) for one in prevalence([alone(10, 30, "sure"), alone(10, 30, "doubtful", doubtful=10)])
+    )
+    assert (wide_low, wide_high) == pytest.approx((0.75 * low, 0.75 * high + 0.25))
+    assert alone(0, 30).of_all((0.0, 0.1)) == (0.0, 0.1)
+
+
 def test_few_reports_lean_on_the_pool_and_many_stand_alone() -> None:
     def of(share: int) -> tuple[float, float]:
         pool = [alone(share * 4, 40, i) for i in range(20)]

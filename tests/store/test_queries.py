@@ -210,14 +210,15 @@ def test_throttled_is_computed_from_the_raw_speeds(tmp_path: Path) -> None:
             st.sampled_from(queries.STATUSES),
             st.sampled_from([None, "a", "b"]),
             st.sampled_from([None, "net"]),
+            st.sampled_from([None, 0, 1]),
         ),
         max_size=25,
     )
 )
 def test_cells_are_what_counting_by_hand_gives(rows: list[tuple[Any, ...]]) -> None:
     observations = [
-        seen(n, app=app, asn=asn, hours=24 * day, status=status, pseudonym=who, cluster=net)
-        for n, (app, asn, day, status, who, net) in enumerate(rows)
+        seen(n, app=app, asn=asn, hours=24 * day, status=status, pseudonym=who, cluster=net, failed=failed)
+        for n, (app, asn, day, status, who, net, failed) in enumerate(rows)
     ]
     by = ["app", "asn"]
     summed = queries.summary(ibis.memtable(schema.table(observations)), by)
@@ -229,6 +230,7 @@ def test_cells_are_what_counting_by_hand_gives(rows: list[tuple[Any, ...]]) -> N
         counts = Counter(one.status for one in own)
         told = (cell["n"], cell["restricted"], cell["service_down"])
         assert told == (len(own), counts["restricted"], counts["service-down"])
+        assert cell["doubtful"] == sum(one.status == "insufficient" and (one.failed or 0) > 0 for one in own)
         people = defaultdict(set)
         units = defaultdict(list)
         for one in own:

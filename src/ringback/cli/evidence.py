@@ -175,19 +175,30 @@ def prevalence(
         for cell, count in zip(cells, counted, strict=True):
             named = {str(name): value for name, value in cell.key} if isinstance(cell.key, tuple) else {}
             plain = share_of(count.clusters) if count.usable else None
-            tests = {"share": plain.value, "interval": plain.interval} if plain else None
+            of_tests = count.of_all(plain.interval) if plain else None
+            tests = {"share": plain.value, "interval": of_tests} if plain else None
             sources = {"share": cell.restricted, "interval": cell.interval} if plain else None
             value, interval = cell.restricted, cell.interval
             if plain and not cell.participants:
-                value, interval = plain.value, plain.interval
+                value, interval = plain.value, of_tests
             slow = list(zip(*speeds.get(tuple(named.values()), ()), strict=True))  # kbit/s, whose
             speed = quantile(slow[0], slow[1], 0.5) if slow else None
             goodput = {"median": speed.value, "interval": speed.interval, "n": speed.n} if speed else None
-            told = {"restricted": value, "interval": interval, "n": cell.n, "of_tests": tests, "of_sources": sources}
+            told: dict[str, object] = {
+                "restricted": value,
+                "interval": interval,
+                "n": cell.n,
+                "of_tests": tests,
+                "of_sources": sources,
+            }
             told |= {"throttled_kbps": goodput, "enough": count.enough, "sources": count.sources}
-            records.write(named | told | {"participants": cell.participants, "insufficient": cell.insufficient})
+            records.write(
+                named
+                | told
+                | {"participants": cell.participants, "insufficient": cell.insufficient, "doubtful": count.doubtful}
+            )
             where = " ".join("-" if value is None else str(value) for value in named.values())
-            simple = _numbers(plain.value, plain.interval, phrases) if plain else ("-", "-")
+            simple = _numbers(plain.value, of_tests, phrases) if plain else ("-", "-")
             share = _numbers(value, interval, phrases)
             share = share if count.enough else ("-", share[1])
             row = (where, *share, *simple, str(cell.n))

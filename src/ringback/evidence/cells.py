@@ -74,9 +74,9 @@ class Count:
     """The verdicts of one cell, by cluster.
 
     key: whatever the caller groups by. clusters: one (restricted, usable) a participant, usable = decided at all
-    (`working` or `restricted`). insufficient: reports that decided nothing; missing, never green. participants: the
-    largest number of distinct pseudonyms on any one day (0 for imports); visits: pseudonyms over all days, each day's
-    anew. pool: cells of one pool lean on each other.
+    (`working` or `restricted`). insufficient: reports that decided nothing; missing, never green. doubtful: those of
+    them in which tries failed. participants: the largest number of distinct pseudonyms on any one day (0 for imports);
+    visits: pseudonyms over all days, each day's anew. pool: cells of one pool lean on each other.
     """
 
     key: Hashable
@@ -85,6 +85,7 @@ class Count:
     participants: int = 0
     visits: int = 0
     pool: Hashable = None
+    doubtful: int = 0
 
     @property
     def restricted(self) -> float:
@@ -105,6 +106,18 @@ class Count:
     def enough(self) -> bool:
         """May a share be told? With fewer sources it would be one tester's story."""
         return self.sources >= LEAST_SOURCES
+
+    def of_all(self, interval: tuple[float, float]) -> tuple[float, float]:
+        """An interval of the share of what was decided, widened to that of the doubtful as well: none of them
+        restricted, to all (the worst case of missing data; Manski 2003, "Partial Identification").
+
+        What is restricted is more often left undecided: a test of one try, say, that time-outs alone never accuse.
+        """
+        if not self.doubtful:
+            return interval
+        missing = self.doubtful / (self.usable + self.doubtful)
+        low, high = interval
+        return (1 - missing) * low, (1 - missing) * high + missing
 
     @property
     def known(self) -> float:

@@ -95,7 +95,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class PolicyEvent:
-    """ru: the event in Russian."""
+    """country: the one whose policy it is, ISO 3166-1 alpha-2. ru: the event in Russian."""
 
     date: date
     event: str
@@ -103,6 +103,7 @@ class PolicyEvent:
     source: str
     mark: str
     ru: str | None = None
+    country: str = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,9 @@ def claims(table: Mapping[str, Any] | None = None) -> tuple[Claim, ...]:
 
 def timeline() -> tuple[PolicyEvent, ...]:
     """The shipped policy events, by date."""
-    return tuple(sorted((PolicyEvent(**raw) for raw in _table("timeline.toml")["event"]), key=lambda one: one.date))
+    table = _table("timeline.toml")
+    events = (PolicyEvent(**{"country": table["country"], **raw}) for raw in table["event"])
+    return tuple(sorted(events, key=lambda one: one.date))
 
 
 def _counts(verdicts: Iterable[Verdicts]) -> list[Count]:

@@ -126,7 +126,9 @@ def counts(cells: Sequence[CellCount]) -> list[Count]:
         pool = tuple(cell.keys.get(name) for name in ("app", "function", "path"))
         clusters = tuple((float(a), float(b)) for a, b, times in cell.clusters or () for _ in range(times))
         undecided = cell.n - cell.working - cell.restricted
-        made.append(Count(tuple(cell.keys.items()), clusters, undecided, cell.participants, cell.visits, pool))
+        made.append(
+            Count(tuple(cell.keys.items()), clusters, undecided, cell.participants, cell.visits, pool, cell.doubtful)
+        )
     return made
 
 

@@ -93,7 +93,8 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Prevalence:
-    """restricted: mean share 0..1, None where nothing was decided; interval: 95 %; n: decided reports."""
+    """restricted: mean share 0..1 of what was decided, None where nothing was; interval: 95 %, whatever the doubtful
+    reports may have met; n: decided reports."""
 
     key: Hashable
     restricted: float | None
@@ -188,7 +189,7 @@ def prevalence(cells: Sequence[Count], errors: ErrorRates = VERDICT_ERRORS, leve
             Prevalence(
                 key=cell.key,
                 restricted=known.mean() if known else None,
-                interval=known.interval(level) if known else None,
+                interval=cell.of_all(known.interval(level)) if known else None,
                 n=round(cell.usable),
                 participants=cell.participants,
                 insufficient=cell.insufficient,

@@ -128,7 +128,8 @@ def identified(observation: Observation) -> Observation:
 class CellCount(msgspec.Struct, frozen=True, kw_only=True):
     """What a query yields of one cell. keys: dimension to its value; a day is a `datetime.date`.
 
-    n counts observations of every status. attempted and failed are sums of the graded counts.
+    n counts observations of every status. attempted and failed are sums of the graded counts. doubtful: insufficient
+    ones in which tries failed, as they do where something is restricted. own: those that Ringback made.
     participants: the largest number of distinct pseudonyms on any one UTC day; visits: pseudonyms over all days, each
     day's anew.
     clusters: (restricted, decided, how many clusters have these two counts), for intervals that hold when a cluster's
@@ -147,6 +148,8 @@ class CellCount(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     participants: int
     visits: int = 0
+    doubtful: int = 0
+    own: int = 0
     clusters: tuple[tuple[int, int, int], ...] | None = None
 
 

@@ -38,8 +38,11 @@ OF_DAY = ("day", "month")
 STATUSES = ("working", "restricted", "impaired", "service-down", "insufficient")
 
 
-SUMS = ("n", "working", "restricted", "impaired", "service_down", "insufficient", "attempted", "failed")
-"""Counts that are added up."""
+SUMS = (
+    *("n", "working", "restricted", "impaired", "service_down", "insufficient"),
+    *("doubtful", "own", "attempted", "failed"),
+)
+"""Counts that are added up. doubtful: the insufficient in which tries failed; own: Ringback's."""
 
 UNIT = ("cluster", "hit", "decided")
 """What units are told apart by, in a summary."""
@@ -118,6 +121,8 @@ def whole(table: Table, dimensions: Sequence[str]) -> Table:
     sums = {
         "n": _.count(),
         **{_column(name): (_.status == name).sum() for name in STATUSES},
+        "doubtful": ((_.status == "insufficient") & (_.failed.fill_null(0) > 0)).sum(),
+        "own": (_.source == "ringback").sum(),
         "attempted": _.attempted.sum().fill_null(0),
         "failed": _.failed.sum().fill_null(0),
         "people": _.pseudonym.nunique(),

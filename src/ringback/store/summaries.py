@@ -35,7 +35,7 @@ KEPT = frozenset({"app", "function", "direction", "path", "asn", "region", "coun
 """Dimensions of which summaries are kept."""
 ROWS = 1_000_000  # observations added up at a time, or a day's, which bounds the memory
 GROUP = 100_000  # rows that the engine gives to one core at a time
-RULES = "4"  # goes up when `queries.whole` or `queries.alike` mean something else
+RULES = "5"  # goes up when `queries.whole` or `queries.alike` mean something else
 _KEY = b"ringback.summary"
 
 Kind = Literal["whole", "alike"]

@@ -34,7 +34,8 @@ class Share(msgspec.Struct, frozen=True):
     """How much is restricted. restricted: share 0..1 of what was decided, with its 95 % interval; both null where too
     few sources took part (`public` false) or nothing was decided. n: decided measurements; participants: the largest
     number of distinct pseudonyms on a day, 0 of imports, which name nobody; sources: the participants, of imports
-    their probes, nets or reports; undecided: measurements that decided nothing."""
+    their probes, nets or reports; undecided: measurements that decided nothing; own: measurements of all kinds that
+    Ringback made, 0 where other tools made all."""
 
     restricted: float | None = None
     interval: tuple[float, float] | None = None
@@ -43,10 +44,17 @@ class Share(msgspec.Struct, frozen=True):
     undecided: int = 0
     public: bool = False
     sources: int = 0
+    own: int = 0
 
     @property
     def imported(self) -> bool:
-        """Other tools' tests alone, without look-alikes: nobody is named in them."""
+        """Other tools' tests, without look-alikes: nobody is named in them. Nor is anybody in files of our own records,
+        whose verdicts are what verdicts are."""
+        return self.anonymous and self.own == 0
+
+    @property
+    def anonymous(self) -> bool:
+        """From files alone: sources are told apart, but not by their day's pseudonyms."""
         return self.sources > 0 and self.participants == 0
 
     @property
@@ -172,7 +180,14 @@ class Figures:
         for cell, one in zip(cells, found, strict=True):
             sources = _sources(cell)
             share = Share(
-                one.restricted, one.interval, one.n, cell.participants, one.insufficient, sources >= K, sources
+                one.restricted,
+                one.interval,
+                one.n,
+                cell.participants,
+                one.insufficient,
+                sources >= K,
+                sources,
+                cell.own,
             )
             shares[tuple(cell.keys.values())] = _public(share)
         return shares
@@ -268,6 +283,15 @@ class Figures:
 
         return self._once("failed", make)
 
+    def imported(self, app: str, function: str, asn: int) -> bool:
+        """Is what was measured of it on the direct path other tools' alone?"""
+
+        def make() -> set[tuple[object, ...]]:
+            cells = self._reading.cells(("app", "function", "asn"), Selection(path=("direct",)))
+            return {tuple(cell.keys.values()) for cell in cells if not cell.own}
+
+        return (app, function, asn) in self._once("imported", make)
+
     def measured(self, asn: int | None = None) -> list[tuple[str, str]]:
         """(app, function) of what enough people measured on the direct path of some network, or of this one."""
         return sorted(what for what, networks in self._failed().items() if asn is None or asn in networks)
@@ -329,6 +353,7 @@ def _count(cell: CellCount, pool: Sequence[str]) -> Count:
         participants=cell.participants,
         visits=cell.visits,
         pool=tuple(cell.keys[name] for name in pool),
+        doubtful=cell.doubtful,
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,8 @@ class Pages:
         days = figures.days(view)
         total, regions = figures.total(view), figures.regions(view)
         matrix, daily = figures.matrix(view), figures.daily(view)
-        measured, policies, outages = self._events(view), self._policies(), figures.outages()
+        measured, outages = self._events(view), figures.outages()
+        policies = self._policies({one.region[:2] for one in regions} or {self._country(regions)})
         contrasts = figures.contrasts(view) if view.path == "direct" else None
         others = figures.measured()
         first, last = days
@@ -217,7 +218,7 @@ class Pages:
             chosen=view.days,
             region=region,
             days=figures.days(view),
-            headline=saying.network(matrix),
+            headline=saying.network(matrix, figures.days(view)),
             beside=saying.outages(outages, self.name),
             matrix=matrix,
             columns=COLUMNS,
@@ -235,15 +236,17 @@ class Pages:
         view = View(event.app, event.function)
         daily = figures.daily(view, event.asn)
         outages = [one for one in figures.outages() if one.asn == event.asn]
+        policies = self._policies({event.region[:2]} if event.region else None)
         return self._page(
             "event.html",
             language,
             f"event/{id}/",
             event=event,
+            lead=saying.event_lead(event, figures.imported(event.app, event.function, event.asn)),
             daily=_dated(saying, telling.days(daily)),
             all_days=_days_of(event.asn, view),
-            policies=self._policies(),
-            chart=self._chart(saying, daily, [event], self._policies(), outages, event.windows),
+            policies=policies,
+            chart=self._chart(saying, daily, [event], policies, outages, event.windows),
         )
 
     def measurement(self, language: Language, report: str, number: int) -> str | None:
@@ -285,10 +288,11 @@ class Pages:
         today = date(2025, 8, 13)  # of an empty store: any day will do, nothing is drawn
         return extent.first or today, extent.last or today
 
-    def _policies(self) -> list[tuple[int, PolicyEvent]]:
-        """(number, policy event) of those within the days that have data."""
+    def _policies(self, countries: Container[str] | None) -> list[tuple[int, PolicyEvent]]:
+        """(number, policy event) of these countries, within the days that have data. None: nobody knows which."""
         first, last = self._span()
-        return list(enumerate((one for one in timeline() if first <= one.date <= last), 1))
+        own = (one for one in timeline() if countries is None or one.country in countries)
+        return list(enumerate((one for one in own if first <= one.date <= last), 1))
 
     def _country(self, found: Sequence[RegionShare]) -> str:
         """The country that most was measured in; where nothing was of this choice, of any other."""

@@ -136,10 +136,8 @@ class Saying:
     def headline(self, view: View, days: tuple[date | None, date | None], total: Share) -> str:
         """What is so, in one sentence made from the numbers."""
         key = f"page.{'imported' if total.imported else 'overview'}.{total.seen}"
-        first, last = days
         values = {
-            "since": self.from_day(first, last) if first and last else self.day(first),
-            "until": self.day(last),
+            **self._between(days),
             "what": self.what(view.function),
             "app": self.app(view.app),
             "path": self.say(f"page.by.{view.path}") if view.path in ("direct", "vpn") else isolated(view.path),
@@ -171,7 +169,22 @@ class Saying:
 
     def event(self, event: Measured, network: str) -> str:
         what, app = self.what(event.function), self.app(event.app)
-        said = self.say("page.event.title", what=what, app=app, network=network)
+        key = "page.event.title" if event.kind == "event" else "page.event.title_suspicion"
+        return self.first(self.say(key, what=what, app=app, network=network))
+
+    def event_lead(self, event: Measured, imported: bool) -> str:
+        """What was seen and by how many. imported: by other tools alone, whose tries are not verdicts."""
+        said = self.say(
+            "page.event.lead" if event.onset else "page.event.lead_before",
+            onset=self.moment(event.onset or event.windows[0][0]),
+            what=self.what(event.function),
+            app=self.app(event.app),
+            inside=self.say(
+                "page.imported.inside" if imported else "page.event.inside", level=self.percent(event.level)
+            ),
+            n=self.number(event.n),
+            clusters=self.number(event.clusters),
+        )
         return self.first(said)
 
     def policy(self, event: PolicyEvent) -> str:
@@ -226,20 +239,28 @@ class Saying:
                 said.append(self.say(f"page.overview.{state}", days=days, networks=named))
         return said
 
-    def network(self, cells: Sequence[MatrixCell]) -> str:
-        """What one network does to which app, in one sentence."""
-        told = {}
+    def network(self, cells: Sequence[MatrixCell], days: tuple[date | None, date | None]) -> str:
+        """What one network did to which app in these days, in one sentence."""
+        told: dict[str, dict[str, Share]] = {"restricted": {}, "clear": {}}
         for cell in cells:
-            if cell.path == "direct" and cell.share.seen == "restricted":
-                told[self.say("page.network.one", what=self.what(cell.function), app=self.app(cell.app))] = cell.share
-        if told:
-            named = ", ".join(f"{what} ({self.share(share)})" for what, share in told.items())
-            imported = any(share.imported for share in told.values())
-            return self.say("page.imported.restricts" if imported else "page.network.restricts", what=named)
-        clear = [cell.share for cell in cells if cell.path == "direct" and cell.share.seen == "clear"]
-        if not clear:
-            return self.say("page.network.unknown")
-        return self.say("page.imported.nothing" if any(one.imported for one in clear) else "page.network.clear")
+            if cell.path == "direct" and cell.share.seen in told:
+                what = self.say("page.network.one", what=self.what(cell.function), app=self.app(cell.app))
+                told[cell.share.seen][what] = cell.share
+        hit, clear = told["restricted"], told["clear"]
+        named = ", ".join(f"{what} ({self.share(share)})" for what, share in hit.items()) or ", ".join(clear)
+        imported = any(share.imported for share in (hit or clear).values())
+        if hit:
+            key = "page.imported.restricts" if imported else "page.network.restricts"
+        elif clear:
+            key = "page.imported.nothing" if imported else "page.network.clear"
+        else:
+            key = "page.network.unknown"
+        values = {**self._between(days), "what": named}
+        return self.say(key, **{name: values[name] for name in self.phrases.wants(key)})
+
+    def _between(self, days: tuple[date | None, date | None]) -> dict[str, str]:
+        first, last = days
+        return {"since": self.from_day(first, last) if first and last else self.day(first), "until": self.day(last)}
 
     def first(self, text: str) -> str:
         """With a capital to begin with."""
