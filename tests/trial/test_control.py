@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,3 +45,20 @@ def test_any_request_body_is_a_request_or_a_clear_refusal(body: bytes) -> None:
     except BadInput as error:
         refused = str(error)
     assert "RoundRequest" in refused
+
+
+@pytest.mark.parametrize(
+    ("ports", "other"),
+    [
+        ({}, {}),
+        ({}, {"udp": [4], "tcp": []}),
+        ({"udp/53": 0}, {"udp": [4], "tcp": [5]}),
+        ({}, {"udp": [4], "tcp": [70000]}),
+    ],
+)
+def test_a_grant_without_ports_is_none(ports: dict[str, int], other: dict[str, list[int]]) -> None:
+    fine = control.Grant("s", bytes(32), {"udp/53": 53}, {"udp": [4], "tcp": [5]}, "192.0.2.1", bytes(32))
+    assert control.decode(control.encode(fine), control.Grant, "grant") == fine
+    body = msgspec.msgpack.encode(msgspec.to_builtins(fine, builtin_types=(bytes,)) | {"ports": ports, "other": other})
+    with pytest.raises(BadInput, match="ports that can't be used"):
+        control.decode(body, control.Grant, "grant")

@@ -41,6 +41,12 @@ class Grant(msgspec.Struct, frozen=True):
     key: bytes
     max_exchanges: int = 24
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no peer grants: it would end a session in the middle."""
+        had = [*self.ports.values(), *(port for ports in self.other.values() for port in ports)]
+        if not (self.other.get("udp") and self.other.get("tcp") and all(0 < port < 65536 for port in had)):
+            raise ValueError("ports that can't be used")
+
 
 class RoundRequest(msgspec.Struct, frozen=True):
     session: str
