@@ -145,7 +145,7 @@ def test_a_number_that_is_used_again_is_another_datagram() -> None:
 def test_a_fragment_that_can_be_none_is_left_out(bad: bytes) -> None:
     found, notes = read([bad])
     assert found == []
-    assert notes.lines() == ("1 packets left out: fragment that does not add up",)
+    assert notes.lines() == ("1 packet left out: fragment that does not add up",)
 
 
 def test_memory_is_bounded_whatever_comes() -> None:

@@ -128,7 +128,7 @@ def test_tags_without_end_are_nobodys() -> None:
     ],
 )
 def test_what_cannot_be_read_is_named(link: int, data: bytes, note: str) -> None:
-    assert read(link, data) == (b"", (f"1 packets left out: {note}",))
+    assert read(link, data) == (b"", (f"1 packet left out: {note}",))
 
 
 def test_what_carries_no_ip_is_passed_over_in_silence() -> None:

@@ -37,7 +37,7 @@ def test_a_chain_of_headers_without_end_is_left_out() -> None:
     chain = b"\0\0" + bytes(6)
     found, notes = read(101, PACKET6[:4] + struct.pack("!HBB", 0, 0, 60) + PACKET6[8:40] + chain * 100_000)
     assert found is None
-    assert notes.lines() == ("1 packets left out: cut or damaged IP header",)
+    assert notes.lines() == ("1 packet left out: cut or damaged IP header",)
 
 
 GRE = {
@@ -75,13 +75,13 @@ def test_a_segment_of_no_stated_length_is_as_long_as_it_was_on_the_wire() -> Non
 @pytest.mark.parametrize(
     ("link", "data", "note"),
     [
-        (1, ethernet(PACKET)[:30], "1 packets left out: cut or damaged IP header"),
-        (1, ethernet(PACKET)[:38], "1 packets left out: cut or damaged transport header"),
-        (1, ethernet(PACKET6)[:50], "1 packets left out: cut or damaged IP header"),
-        (101, b"\x00" + PACKET[1:], "1 packets left out: no IP version"),
-        (147, PACKET, "1 packets left out: link type 147 (USER0) is not known"),
-        (999, PACKET, "1 packets left out: link type 999 is not known"),
-        (1, ethernet(PACKET[:24] + b"\xff\xff" + PACKET[26:]), "1 packets left out: cut or damaged transport header"),
+        (1, ethernet(PACKET)[:30], "1 packet left out: cut or damaged IP header"),
+        (1, ethernet(PACKET)[:38], "1 packet left out: cut or damaged transport header"),
+        (1, ethernet(PACKET6)[:50], "1 packet left out: cut or damaged IP header"),
+        (101, b"\x00" + PACKET[1:], "1 packet left out: no IP version"),
+        (147, PACKET, "1 packet left out: link type 147 (USER0) is not known"),
+        (999, PACKET, "1 packet left out: link type 999 is not known"),
+        (1, ethernet(PACKET[:24] + b"\xff\xff" + PACKET[26:]), "1 packet left out: cut or damaged transport header"),
     ],
 )
 def test_what_cannot_be_read_is_counted(link: int, data: bytes, note: str) -> None:

@@ -1,5 +1,6 @@
 """What check refuses, before anything is sent."""
 
+import struct
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -92,6 +93,17 @@ def test_what_cannot_be_measured_is_refused(asked: Asked, says: str) -> None:
     with pytest.raises(BadInput) as refused:
         read_request(KNOWN, asked)
     assert says in str(refused.value)
+
+
+def test_a_capture_without_a_call_names_all_apps_that_were_looked_for(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pcap"
+    empty.write_bytes(struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101))
+    for apps, says in (
+        (None, "no call of whatsapp, telegram, signal, max with"),
+        (["signal"], "no call of signal with"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            read_request(KNOWN, Asked(replay=empty, server="http://192.0.2.1", apps=apps))
 
 
 def test_tunnels_are_recognised_by_what_the_kernel_says(tmp_path: Path) -> None:

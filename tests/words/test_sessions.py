@@ -191,3 +191,10 @@ def test_a_captured_call_that_is_too_short_asks_for_a_longer_one() -> None:
     assert "longer, without --quick" not in written
     assert "Measuring again won't help" in " ".join(plain(explain(short[0])).split())
     assert "запись звонка длиннее" in " ".join(plain(table(short, NORMAL, "ru")).split())
+
+
+@pytest.mark.parametrize("reasons", [{"interrupted"}, {"interrupted", "undecided"}])
+def test_who_stopped_it_is_not_told_to_measure_for_longer(reasons: set[str]) -> None:
+    held = [measured("signal", "text", None, Verdict(status="insufficient", reason=reason)) for reason in reasons]
+    assert summarise(held).head.startswith("Stopped before anything was decided: Signal")
+    assert summarise(held).questions[-1][1] == "Run it again, and let it come to its end."

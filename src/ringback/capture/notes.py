@@ -28,6 +28,6 @@ class Notes:
     def lines(self) -> tuple[str, ...]:
         """One sentence for each kind, damage first."""
         told = [what if count == 1 else f"{what} ({count} times)" for what, count in self._damage.items()]
-        told += [f"{count} packets left out: {why}" for why, count in sorted(self._left_out.items())]
+        told += [f"{count} packet{'s' * (count != 1)} left out: {why}" for why, count in sorted(self._left_out.items())]
         told += [f"{self._cut} packets are not whole in the capture: read as far as they go"] if self._cut else []
         return tuple(told)

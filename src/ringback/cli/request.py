@@ -88,14 +88,15 @@ def _replay(catalogue: Catalogue, asked: Asked) -> tuple[str, Replay] | None:
         raise BadInput("is one app's call: name one --app, or none", "--replay")
     from ringback.capture import replay_file
 
-    problem: BadInput | None = None
+    problems: list[BadInput] = []
     for app in asked.apps or catalogue.apps:
         try:
             return app, replay_file(asked.replay, app)
         except BadInput as error:
-            problem = problem or error
-    assert problem is not None
-    raise problem
+            problems.append(error)
+    if len({problem.what for problem in problems}) > 1:  # it can be read, then, and each names its app
+        raise BadInput(f"holds no call of {', '.join(catalogue.apps)} with packets of both sides", str(asked.replay))
+    raise problems[0]
 
 
 def read_request(catalogue: Catalogue, asked: Asked) -> CheckRequest:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def trace(capture: Path, /, *, out: Path | None = None, json: bool = False, lang: Language | None = None) -> Exit:
     """Find the exchanges of messengers in a capture (pcap or pcapng, gzipped or not), calls first of all.
 
-    An app is named only where the bytes say so. Nothing is sent.
+    An app is named only where the bytes say so, or an address of a network that is its alone (Telegram's). Nothing is
+    sent.
 
     Parameters
     ----------

@@ -63,6 +63,8 @@ def situation(measurements: Sequence[Measurement], network: NetworkRecord | None
         return "no-partner"
     if reasons in ({"quick"}, {"short-call"}):
         return str(*reasons)
+    if "interrupted" in reasons:
+        return "stopped"
     return "partner" if reasons and reasons <= set(PARTNER_REASONS) else "undecided"
 
 
