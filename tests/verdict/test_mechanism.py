@@ -199,6 +199,27 @@ def test_a_policer_beside_a_delay_is_no_queue(link: str) -> None:
     assert finding.mechanism == "police"
 
 
+@pytest.mark.parametrize("seed", range(40, 46))
+def test_what_is_lost_behind_a_policer_does_not_hide_it(seed: int) -> None:
+    """It took its tokens along."""
+    built = a_round(Effect(trigger="none"), Link(0.0, 1, 2, 40), seed)
+    rng = np.random.default_rng(seed)
+    for exchange in built.exchanges:
+        if exchange.spec.arm.payload == "original" and isinstance(exchange.outcome, DatagramOutcome):
+            lane, tokens, last = exchange.outcome.inward, 4_000.0, 0.0
+            for i, (sent, got) in enumerate(zip(lane.sent, lane.received, strict=True)):
+                if sent is None or got is None:
+                    continue
+                tokens, last = min(4_000.0, tokens + (sent - last) * 0.5 * CALL_KBPS * 125 if last else tokens), sent
+                if tokens < lane.sizes[i] + 28:
+                    lane.received[i] = None
+                    continue
+                tokens -= lane.sizes[i] + 28
+                if rng.random() < 0.01:
+                    lane.received[i] = None
+    assert mechanism.fit([built], "payload").mechanism == "police"
+
+
 def test_a_limit_that_all_flows_share_is_found_although_no_flow_shows_it() -> None:
     """One bucket for all twelve originals, each direction: half of what they send passes."""
     built = a_round(Effect(trigger="none"), LINKS["default"], 6)

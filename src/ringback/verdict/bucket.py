@@ -160,7 +160,12 @@ def _bursts(flows: Lines, rate: float) -> set[float]:
 
 
 def _log_likelihood(flows: Lines, rate: Floats, burst: Floats, background: float) -> Floats:
-    """One figure for each (rate, burst)."""
+    """One figure for each (rate, burst). What the link loses before the limit takes no tokens, what it loses behind it
+    does: the likelier of the two, since one packet's tokens too many or too few are never made up for."""
+    return np.maximum(*(_with_losses(flows, rate, burst, background, behind) for behind in (False, True)))
+
+
+def _with_losses(flows: Lines, rate: Floats, burst: Floats, background: float, behind: bool) -> Floats:
     tokens = np.repeat(burst[:, None], len(flows.at), axis=1)
     total = np.zeros(len(rate))
     last = flows.at[:, 0]
@@ -173,7 +178,9 @@ def _log_likelihood(flows: Lines, rate: Floats, burst: Floats, background: float
         admit = 1 / (1 + np.exp(-room))
         log = np.where(passed, np.log(admit) + passing, np.log1p(-admit * (1 - np.exp(failing))))
         total += np.where(real, log, 0.0).sum(axis=1)
-        tokens = np.maximum(tokens - np.where(passed & real, size, 0.0), -2 * np.maximum(size, 1.0))
+        admitted = admit * background / (admit * background + 1 - admit) if behind else 0.0
+        taken = np.where(passed, 1.0, admitted) * np.where(real, size, 0.0)
+        tokens = np.maximum(tokens - taken, -2 * np.maximum(size, 1.0))
     return total
 
 
