@@ -286,3 +286,11 @@ def test_a_quick_session_of_several_apps_says_that_it_was_too_quick(
     assert with_reason(undecided, request, result, interrupted=False).verdict.reason == reason
     kept = measured("signal", "voice", "outgoing", CUT)
     assert with_reason(kept, request, result, interrupted=False) == kept
+
+
+@pytest.mark.parametrize("reason", ["undecided", "too-short", "no-rounds"])
+def test_where_the_partner_went_that_is_why_it_was_not_decided(reason: str) -> None:
+    request = read_request(load_catalogue(), Asked(server=SERVER[1], quick=True))
+    result = Result([], [], [], None, None, "vanished", 4.0, [], False)
+    undecided = measured("signal", "voice", "outgoing", Verdict(status="insufficient", reason=reason))
+    assert with_reason(undecided, request, result, interrupted=False).verdict.reason == "partner-lost"

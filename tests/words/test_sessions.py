@@ -198,3 +198,9 @@ def test_who_stopped_it_is_not_told_to_measure_for_longer(reasons: set[str]) -> 
     held = [measured("signal", "text", None, Verdict(status="insufficient", reason=reason)) for reason in reasons]
     assert summarise(held).head.startswith("Stopped before anything was decided: Signal")
     assert summarise(held).questions[-1][1] == "Run it again, and let it come to its end."
+
+
+def test_a_partner_that_went_silent_is_said() -> None:
+    held = [measured("signal", "text", None, Verdict(status="insufficient", reason="partner-lost"))]
+    assert "went silent before this was decided: Signal (messages)" in summarise(held).head
+    assert "another partner" in summarise(held).questions[-1][1]

@@ -160,6 +160,8 @@ def with_reason(each: Measurement, request: CheckRequest, result: Result, interr
     and no partner was there, nothing was measured: it may be a cable."""
     if each.verdict.reason == "offline" and result.partner == "unreachable":
         each = msgspec.structs.replace(each, verdict=Verdict(status="insufficient", reason="no-rounds"))
+    if each.verdict.reason in ("undecided", "too-short") and result.partner == "vanished":
+        return msgspec.structs.replace(each, verdict=msgspec.structs.replace(each.verdict, reason="partner-lost"))
     if each.verdict.reason in ("undecided", "too-short") and request.mode == "quick" and len(request.apps) > 1:
         return msgspec.structs.replace(each, verdict=msgspec.structs.replace(each.verdict, reason="quick"))
     if each.verdict.status != "insufficient" or each.verdict.reason != "no-rounds":

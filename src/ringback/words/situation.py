@@ -65,6 +65,8 @@ def situation(measurements: Sequence[Measurement], network: NetworkRecord | None
         return str(*reasons)
     if "interrupted" in reasons:
         return "stopped"
+    if "partner-lost" in reasons:
+        return "partner-lost"
     return "partner" if reasons and reasons <= set(PARTNER_REASONS) else "undecided"
 
 
