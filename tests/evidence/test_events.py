@@ -137,6 +137,19 @@ def test_a_tenth_of_forged_sources_invents_nothing() -> None:
     assert forged(0.1, range(TUNED, TUNED + 3)) == {"share": 0.1, "invented": 0.0, "hidden": 0.0}
 
 
+def test_a_tenth_that_lies_at_the_same_hour_of_every_day_invents_nothing() -> None:
+    """Who lies chooses when. At that hour the liars are more than a tenth of those who speak, of all they are not."""
+    rng = np.random.default_rng(3)
+    honest = [
+        Graded(START + day * DAY + int(hour) * HOUR, f"{day}-{n}", 12, 0, "1")
+        for day in range(28)
+        for n, hour in enumerate(rng.choice([7, 9, 15, 17, 19, 21, 23], 10))
+    ]
+    lies = [Graded(START + day * DAY + 12 * HOUR, f"{day}-liar", 12, 12, "1") for day in range(10, 28)]
+    found = events({WATCHED: honest + lies}, declared={"1": 0.01})[WATCHED].events
+    assert [event.kind for event in found] == ["suspicion"]
+
+
 @pytest.mark.validate
 def test_hostile_but_unrestricted_networks_keep_the_stated_run_length() -> None:
     seeds = range(TUNED, TUNED + 40)

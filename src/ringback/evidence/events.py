@@ -119,7 +119,7 @@ def _located(
         onset_interval=(float(at[first - 1]), float(at[first])) if begun is not None else None,
         end=float(at[last]) if ended is not None else None,
         end_interval=(float(at[last]), float(at[last + 1])) if ended is not None else None,
-        alarmed_at=float(at[alarm.index]),
+        alarmed_at=float(at[alarm.raised]),
         windows=tuple((float(at[w.first]), float(at[w.last])) for w in told),
         schedule=planned,
         e_value=exp(min(alarm.log_e if kind == "event" else alarm.log_all, MOST_LOG)),
