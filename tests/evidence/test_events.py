@@ -104,6 +104,14 @@ def test_two_sources_alone_raise_a_suspicion_at_most() -> None:
     assert {event.kind for event in found.events} <= {"suspicion"}
 
 
+def test_who_says_the_contrary_is_no_third_witness() -> None:
+    """Two sources see a ban of ten days; when it has ended many others measure again."""
+    days = [Graded(START + n * 6 * HOUR, f"s{n}", 12, 0, "1") for n in range(160)]
+    told = [replace(one, cluster=str(n % 2), failed=12) if 80 <= n < 120 else one for n, one in enumerate(days)]
+    found = events({WATCHED: told}, declared={"1": 0.01})[WATCHED].events
+    assert [event.kind for event in found] == ["suspicion"]
+
+
 def test_more_networks_watched_need_more_evidence_each() -> None:
     rng = np.random.default_rng(8)
     own = history(rng, 10, Noise(), Ban(20, 40, always))

@@ -102,6 +102,18 @@ def test_a_networks_page_has_the_events_of_every_app_that_was_measured_there(cli
     assert "inside, 100 % of a measurement's tries failed on average" in told.replace("&#39;", "'")
 
 
+def test_a_suspicions_page_does_not_accuse(tmp_path: Path) -> None:
+    """Two sources alone stand behind it."""
+    lake = Lake(tmp_path / "lake")
+    days = [observed(BANNED, day, n) for day in range(40) for n in range(8)]
+    told = [replace(one, cluster=str(n % 2)) if one.failed else one for n, one in enumerate(days)]
+    lake.append([identified(replace(one, id="")) for one in told])
+    with TestClient(application(Pages(Figures(lake), Published(tmp_path / "open")))) as client:
+        page = shown(client, "event/facebook-messenger-text-64500-0/")
+    assert "Suspicion: messages in Facebook Messenger restricted on AS64500" in page
+    assert "Messages in Facebook Messenger may have been restricted on this network, first seen on" in page
+
+
 def test_one_countrys_policy_does_not_stand_beside_another_country(tmp_path: Path) -> None:
     for region, told in (("KE", False), ("RU", True)):
         lake = Lake(tmp_path / region)

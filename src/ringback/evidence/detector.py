@@ -49,7 +49,7 @@ class Betting:
 
 @dataclass(frozen=True)
 class Guard:
-    """forged: share of a stretch's clusters that may lie (at least one may). clusters: fewest that can speak."""
+    """forged: share of a stretch's clusters that may lie (at least one may). clusters: fewest that can accuse."""
 
     forged: float = 0.1
     clusters: int = 3
@@ -123,6 +123,11 @@ class Voices:
     def heard(self) -> int:
         """How many were bet on."""
         return int(self._bet.sum())
+
+    @property
+    def accusing(self) -> int:
+        """How many of these speak for it: whoever says the contrary is no witness of it."""
+        return int((self._bet & (self._gains > 0)).sum())
 
     def without(self, loudest: int) -> float:
         """The sum of all but so many of those that speak loudest."""
@@ -212,8 +217,8 @@ class Watch:
             voices.add(int(cell.cluster[index]), gain, bet)
             needed = threshold - float(self._lent[index])
             if height >= needed:
-                heard = voices.heard
-                stands = heard >= guard.clusters and voices.without(guard.allowed(heard)) >= needed
+                enough = voices.accusing >= guard.clusters
+                stands = enough and voices.without(guard.allowed(voices.heard)) >= needed
                 if not guarded or stands:
                     worth = voices.without(guard.allowed(voices.spoke))
                     stood = stood or Alarm(index, index, first, worth, height, m, p)

@@ -174,8 +174,9 @@ class Saying:
 
     def event_lead(self, event: Measured, imported: bool) -> str:
         """What was seen and by how many. imported: by other tools alone, whose tries are not verdicts."""
+        kind = "_suspicion" if event.kind != "event" else "" if event.onset else "_before"
         said = self.say(
-            "page.event.lead" if event.onset else "page.event.lead_before",
+            f"page.event.lead{kind}",
             onset=self.moment(event.onset or event.windows[0][0]),
             what=self.what(event.function),
             app=self.app(event.app),
