@@ -198,7 +198,7 @@ def test_every_shipped_scenario_is_seen_as_it_is(name: str) -> None:
         if isinstance(row, Measurement) and row.truth is not None and row.truth.scored:
             seen, truth = row.verdict, row.truth
             if seen.status != truth.status:
-                why = f"{seen.status} ({seen.reason}, e {seen.e_value:.3g}, clear {seen.e_working:.3g})"
+                why = f"{seen.status} ({seen.reason}, e {seen.e_value}, clear {seen.e_working})"
                 wrong.append(f"{row.id}: {why}, truth {truth.status} {truth.mechanism}")
                 print(wrong[-1])
     assert not wrong
