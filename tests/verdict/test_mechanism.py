@@ -100,6 +100,7 @@ def fitted(effect: Effect | Queue, link: Link, seed: int) -> Finding:
     return mechanism.fit([a_round(effect, link, seed)], "payload")
 
 
+@pytest.mark.timeout(300)  # hundreds of fits
 def test_mechanisms_are_told_apart_over_strengths_and_links() -> None:
     confusion: dict[str, Counter[str]] = {}
     by_case: dict[str, Counter[str]] = {}

@@ -106,22 +106,28 @@ def fit(ways: Sequence[Way], background: float) -> Bucket | None:
     candidates = [(rate, burst) for rate in rates for burst in _bursts(flows, rate)]
     rate = np.array([c[0] for c in candidates])
     burst = np.array([c[1] for c in candidates])
-    scores = _log_likelihood(flows, rate, burst, min(max(background, 0.003), 0.3))
+    background, behind = min(max(background, 0.003), 0.3), False
+    scores = _log_likelihood(flows, rate, burst, background, behind)
+    if scores.max() - chance(ways) <= PLAIN:  # a packet's tokens too many or too few are never made up for
+        others = _log_likelihood(flows, rate, burst, background, True)
+        scores, behind = (others, True) if others.max() > scores.max() else (scores, False)
     best = int(np.argmax(scores))
     found = float(rate[best]), float(burst[best]), float(scores[best])
     if found[2] - chance(ways) <= PLAIN:  # a quarter of a packet too many or too few tokens tell one from the other
-        found = _closer(flows, *found, min(max(background, 0.003), 0.3))
+        found = _closer(flows, *found, background, behind)
     estimate, interval = _refined(ways, found[0], found[1])
     return Bucket(estimate, interval, found[1], found[2])
 
 
-def _closer(flows: Lines, rate: float, burst: float, score: float, background: float) -> tuple[float, float, float]:
+def _closer(
+    flows: Lines, rate: float, burst: float, score: float, background: float, behind: bool
+) -> tuple[float, float, float]:
     """The best of the grid's neighbourhood: rate, burst and log likelihood."""
     packet = float(np.median(flows.size[flows.real]))
     for packets, share in CLOSER:
         steps = np.arange(-3, 4)
         rates, bursts = np.meshgrid(rate * (1 + share * np.arange(-2, 3)), burst + packets * packet * steps)
-        scores = _log_likelihood(flows, rates.ravel(), np.maximum(bursts.ravel(), packet), background)
+        scores = _log_likelihood(flows, rates.ravel(), np.maximum(bursts.ravel(), packet), background, behind)
         best = int(np.argmax(scores))
         if scores[best] > score:
             rate, burst, score = float(rates.ravel()[best]), float(bursts.ravel()[best]), float(scores[best])
@@ -159,13 +165,9 @@ def _bursts(flows: Lines, rate: float) -> set[float]:
     return {float(np.median(highest)), float(np.max(highest)), float(np.median(highest) * 0.85)}
 
 
-def _log_likelihood(flows: Lines, rate: Floats, burst: Floats, background: float) -> Floats:
-    """One figure for each (rate, burst). What the link loses before the limit takes no tokens, what it loses behind it
-    does: the likelier of the two, since one packet's tokens too many or too few are never made up for."""
-    return np.maximum(*(_with_losses(flows, rate, burst, background, behind) for behind in (False, True)))
-
-
-def _with_losses(flows: Lines, rate: Floats, burst: Floats, background: float, behind: bool) -> Floats:
+def _log_likelihood(flows: Lines, rate: Floats, burst: Floats, background: float, behind: bool) -> Floats:
+    """One figure for each (rate, burst). behind: whether what the link loses (background, a share) had passed the limit
+    and taken its tokens along, or never came to it."""
     tokens = np.repeat(burst[:, None], len(flows.at), axis=1)
     total = np.zeros(len(rate))
     last = flows.at[:, 0]
