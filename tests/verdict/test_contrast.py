@@ -229,6 +229,20 @@ def test_a_cut_off_late_in_a_call_is_seen_by_trains_as_long_as_one(side: str, rt
     assert finding.after_packets_interval[0] <= 200 <= finding.after_packets_interval[1]
 
 
+def test_trains_that_lost_some_before_the_cut_leave_its_number_within_its_interval() -> None:
+    finding = contrast.compare(VOICE, trains([list(range(n)) for n in (100, 103, 103)], 60.0)).finding
+    assert finding.after_packets is not None
+    assert finding.after_packets_interval is not None
+    assert finding.after_packets_interval[0] <= finding.after_packets <= finding.after_packets_interval[1]
+
+
+def test_a_record_that_tells_other_round_trips_than_answers_is_judged_without_them() -> None:
+    odd = [
+        msgspec.structs.replace(t, rtts_ms=[1.0, 2.0]) for t in trains([list(range(0, SENT, 3))] * 3) if t.sent == SENT
+    ]
+    assert contrast.compare(VOICE, [*trains([]), *odd]).outcome == "accuses"
+
+
 @pytest.mark.parametrize("side", ["out", "in", "both"])
 def test_a_cut_off_by_bytes_is_told_as_well(side: str) -> None:
     """For all pings are alike; here of 28 bytes of IP payload, answered with 40."""

@@ -169,7 +169,7 @@ class Running:
         return commands
 
     def hush(self, now: float, until: float) -> Sequence[Command]:
-        """Send nothing more, and listen until then for what is still under way. Streams end at once."""
+        """Send nothing more but replies, and listen until then for what is still under way. Streams end at once."""
         if not self.datagrams:
             return self.stop(now)
         self._waiting.clear()

@@ -187,7 +187,7 @@ def _cut(here: Sequence[Try]) -> Finding | None:
         return None
     lows, likely, highs = zip(*map(_passed, cut), strict=True)
     low, after, high = max(lows), int(np.median(likely)), min(highs)
-    if low > high:  # packets that the link lost are counted differently in each
+    if not low <= after <= high:  # packets that the link lost are counted differently in each
         low, high = min(lows), max(highs)
     found = Finding("drop-after", after_packets=after, after_packets_interval=(float(low), float(high)))
     sizes = [(t.size - IP_HEADER, t.least - IP_HEADER) for t in cut if t.least]
@@ -204,7 +204,7 @@ def _passed(each: Try) -> tuple[int, int, int]:
     participant before it cut. If answers are dropped (or both), the last to come was counted, and the next would have
     been one too many; if questions alone are, the same holds of these, which are ahead of answers by a round trip."""
     every = each.every_ms or 1.0
-    trips = each.rtts_ms if len(each.rtts_ms) == len(each.answered_indices) else [0.0] * len(each.answered_indices)
+    trips = _trips(each)
     came = np.sort(np.array(each.answered_indices) * every + np.array(trips))
     last = max(each.answered_indices)
     missing = last + 1 - each.answered  # lost before or behind the counter
@@ -215,6 +215,11 @@ def _passed(each: Try) -> tuple[int, int, int]:
     here = counted(last * every + trips[-1])
     following = counted((last + 1) * every + trips[-1] + every / 2)
     return max(1, counted(last * every) - missing - 1), here, following + missing
+
+
+def _trips(each: Try) -> list[float]:
+    """Round trips of the pings that were answered, ms; zeros where a stranger's record does not tell one of each."""
+    return each.rtts_ms if len(each.rtts_ms) == len(each.answered_indices) else [0.0] * len(each.answered_indices)
 
 
 def _is_cut(each: Try) -> bool:
@@ -244,7 +249,7 @@ def _calls(trains: Sequence[Try]) -> list[Call]:
         passed = np.zeros(sent, dtype=bool)
         passed[each.answered_indices] = True
         delay = np.full(sent, np.nan)
-        delay[each.answered_indices] = np.array(each.rtts_ms, dtype=float) / 1000
+        delay[each.answered_indices] = np.array(_trips(each)) / 1000
         at = each.started_at + np.arange(sent) * (each.every_ms or 0.0) / 1000
         size = np.full(sent, max(each.size - UDP_HEADERS, 0), dtype=np.int64)
         calls.append(Call(None, Way(at, passed, delay, size, each.damaged), len(each.icmp), 0, number))
