@@ -59,6 +59,7 @@ class Caller:
     def __init__(self, download: int) -> None:
         self._left = download
         self._download = download
+        self.sent = [0.0] * PACKETS
 
     def start(self, now: float) -> Sequence[Command]:
         if self._download:
@@ -80,7 +81,8 @@ class Caller:
         return ()
 
     def note(self, flow: object, index: int, at: float) -> bool:
-        return False
+        self.sent[index] = at  # as a session's ends do for a call's packets
+        return True
 
     def wake(self, now: float) -> Sequence[Command]:
         return ()
@@ -91,6 +93,9 @@ class Callee:
 
     wake_at: float | None = None
     finished = False
+
+    def __init__(self) -> None:
+        self.sent = [0.0]
 
     def start(self, now: float) -> Sequence[Command]:
         return ()
@@ -103,7 +108,8 @@ class Callee:
         return ()
 
     def note(self, flow: object, index: int, at: float) -> bool:
-        return False
+        self.sent[index] = at  # as a session's ends do for a call's packets
+        return True
 
     def wake(self, now: float) -> Sequence[Command]:
         return ()

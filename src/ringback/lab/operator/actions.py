@@ -90,12 +90,15 @@ def _police(rule: Rule, context: Context) -> Act:
     rate = (rule.action.kbps or 0.0) * 125
     depth = (rule.action.burst_kbytes or 0.0) * 1000 / rate
     slot = _slot(rule, context)
+    own = rule.action.per == "flow"
+    keys = (context.place, False), (context.place, True)
+    spent = depth + 1e-9
 
     def act(flow: Flow, packet: Packet, outward: bool, when: float) -> Effect | None:
-        memory, key = slot(flow, outward)
+        memory, key = (flow.memory, keys[outward]) if own else slot(flow, outward)
         full = memory.get(key, when)
         full = (full if full > when else when) + packet.size / rate
-        if full - when > depth + 1e-9:
+        if full - when > spent:
             return Effect(None, when)
         memory[key] = full
         return None

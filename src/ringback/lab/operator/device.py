@@ -71,9 +71,16 @@ class Device:
         if flow.looking:
             self._look(flow, packet, outward)
         acting = flow.acting[outward]
-        if acting:
+        if not acting:
+            return ((now, packet, outward),)
+        if len(acting) > 1 or not (standing := self._rules[acting[0]]).always:
             return self._act(acting, flow, packet, outward, now)
-        return ((now, packet, outward),)
+        effect = standing.act(flow, packet, outward, now)  # one rule, which always holds: nearly all that are acted on
+        if effect is None:
+            return ((now, packet, outward),)
+        if effect.packet is None:
+            return effect.injected
+        return (*effect.injected, (effect.when, effect.packet, outward))
 
     def _acting(self, matched: Iterable[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Indices of the rules that packets of a flow that these rules recognise have to pass, inwards and outwards:
