@@ -94,7 +94,10 @@ async def test_an_answer_that_does_not_come_to_its_end_is_waited_for_so_long_and
         assert client.answered
 
 
-@pytest.mark.parametrize(("first", "answered"), [(b"220 mail.example ESMTP\r\n\r\n", True), (b"", False)])
+@pytest.mark.parametrize(
+    ("first", "answered"),
+    [(b"220 mail.example ESMTP\r\n\r\n", True), (b"421 you are disconnected\r\n\r\n", True), (b"", False)],
+)
 async def test_what_speaks_another_protocol_has_answered_and_what_hangs_up_has_not(
     first: bytes, answered: bool
 ) -> None:

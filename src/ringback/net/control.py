@@ -75,8 +75,7 @@ class ControlClient:
             async with asyncio.timeout(self._longest):
                 status, content = await self._post(what, body)
         except httpx.RemoteProtocolError as error:
-            if "disconnected" not in str(error):  # httpx has one class for no answer and for one that is no HTTP
-                self.answered = True
+            self.answered = self.answered or _is_no_http(error)
             raise
         if status != 200:
             problem = _problem(content)
@@ -98,6 +97,13 @@ class ControlClient:
                 if len(content) > self._most:
                     raise NoPeer(f"an answer of more than {self._most} bytes")
             return answer.status_code, bytes(content)
+
+
+def _is_no_http(error: httpx.RemoteProtocolError) -> bool:
+    """Whether something came that is no HTTP. httpx has one class for that and for an end before any answer, and its
+    words may repeat what came; but only what came makes HTTP's parser fail, whose error httpcore's then arose from."""
+    beneath = error.__cause__
+    return beneath is not None and beneath.__context__ is not None
 
 
 def _problem(content: bytes) -> str:
