@@ -8,7 +8,9 @@ import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import pytest
 
 from ringback.catalogue import load as load_catalogue
@@ -17,7 +19,8 @@ from ringback.cli.measuring import Checked, with_reason
 from ringback.cli.request import Asked, read_request
 from ringback.net import resolver
 from ringback.net.control import ControlClient
-from ringback.record import Measurement, NetworkRecord, Verdict
+from ringback.record import Cell, Measurement, NetworkRecord, Round, Verdict
+from ringback.trial.cells import CellTrial
 from ringback.trial.control import TrySpec
 from ringback.trial.terms import Result
 from tests.cli.contract import hold_to_the_contract
@@ -288,9 +291,43 @@ def test_a_quick_session_of_several_apps_says_that_it_was_too_quick(
     assert with_reason(kept, request, result, interrupted=False) == kept
 
 
-@pytest.mark.parametrize("reason", ["undecided", "too-short", "no-rounds"])
-def test_where_the_partner_went_that_is_why_it_was_not_decided(reason: str) -> None:
-    request = read_request(load_catalogue(), Asked(server=SERVER[1], quick=True))
-    result = Result([], [], [], None, None, "vanished", 4.0, [], False)
+CALL = Cell("signal", "voice", "outgoing", "relay")
+
+
+def called(most: int, *partners: Literal["reported", "lost"]) -> CellTrial:
+    """A cell that was to have `most` rounds, with those that it had."""
+    trial = CellTrial(CALL, (), 1000.0, most)
+    trial.series = len(partners)
+    trial.rounds = [Round(i + 1, CALL, "relay-call", 0.0, [], [4.0], partner=each) for i, each in enumerate(partners)]
+    return trial
+
+
+@pytest.mark.parametrize("reason", ["undecided", "too-short"])
+@pytest.mark.parametrize(
+    ("trial", "lost"),
+    [
+        (called(4, "reported"), True),
+        (called(2, "reported", "lost"), True),
+        (called(1, "reported"), False),
+    ],
+    ids=["more to come", "a silent round", "whole"],
+)
+def test_where_the_partner_took_rounds_along_that_is_why_it_was_not_decided(
+    reason: str, trial: CellTrial, lost: bool
+) -> None:
+    request = read_request(load_catalogue(), Asked(server=SERVER[1], apps=["signal"]))
     undecided = measured("signal", "voice", "outgoing", Verdict(status="insufficient", reason=reason))
-    assert with_reason(undecided, request, result, interrupted=False).verdict.reason == "partner-lost"
+    other = CellTrial(Cell("max", "voice", "outgoing", "relay"), (), 1000.0, 4)
+    gone = Result([other, trial], [], [], None, None, "vanished", 4.0, [], False)
+    assert with_reason(undecided, request, gone, interrupted=False).verdict.reason == (
+        "partner-lost" if lost else reason
+    )
+    there = msgspec.structs.replace(gone, partner="reported")
+    assert with_reason(undecided, request, there, interrupted=False) == undecided
+
+
+def test_what_never_ran_for_a_partner_that_went_says_so() -> None:
+    request = read_request(load_catalogue(), Asked(server=SERVER[1]))
+    unheard = measured("signal", "voice", "outgoing", Verdict(status="insufficient", reason="no-rounds"))
+    result = Result([], [], [], None, None, "vanished", 4.0, [], False)
+    assert with_reason(unheard, request, result, interrupted=False).verdict.reason == "partner-lost"

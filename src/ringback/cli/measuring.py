@@ -20,7 +20,7 @@ from ringback.cli.request import CheckRequest
 from ringback.errors import RingbackError
 from ringback.net import drive, resolver
 from ringback.net.control import ControlClient, parse_server
-from ringback.record import Measurement, NetworkRecord, Try, Verdict
+from ringback.record import Cell, Measurement, NetworkRecord, Try, Verdict
 from ringback.trial.conclude import Where, conclude
 from ringback.trial.control import TrySpec
 from ringback.trial.session import Session
@@ -160,7 +160,7 @@ def with_reason(each: Measurement, request: CheckRequest, result: Result, interr
     and no partner was there, nothing was measured: it may be a cable."""
     if each.verdict.reason == "offline" and result.partner == "unreachable":
         each = msgspec.structs.replace(each, verdict=Verdict(status="insufficient", reason="no-rounds"))
-    if each.verdict.reason in ("undecided", "too-short") and result.partner == "vanished":
+    if each.verdict.reason in ("undecided", "too-short") and _lost_with_partner(each, result):
         return msgspec.structs.replace(each, verdict=msgspec.structs.replace(each.verdict, reason="partner-lost"))
     if each.verdict.reason in ("undecided", "too-short") and request.mode == "quick" and len(request.apps) > 1:
         return msgspec.structs.replace(each, verdict=msgspec.structs.replace(each.verdict, reason="quick"))
@@ -175,3 +175,17 @@ def with_reason(each: Measurement, request: CheckRequest, result: Result, interr
     else:
         reason = "interrupted" if interrupted else "budget"
     return msgspec.structs.replace(each, verdict=msgspec.structs.replace(each.verdict, reason=reason))
+
+
+def _lost_with_partner(each: Measurement, result: Result) -> bool:
+    """Whether this cell's own rounds are missing for a partner that vanished: it told nothing of some of them, or went
+    before all were run. A cell that had all that it was to have says itself why it is undecided."""
+    own = [trial for trial in result.trials if _is_of(each, trial.cell)]
+    return result.partner == "vanished" and any(
+        trial.wants_more or any(ran.partner == "lost" for ran in trial.rounds) for trial in own
+    )
+
+
+def _is_of(each: Measurement, cell: Cell) -> bool:
+    named = (each.app, each.function, each.direction, each.route, each.path)
+    return named == (cell.app, cell.function, cell.direction, cell.route, cell.path)
