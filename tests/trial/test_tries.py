@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from random import Random
 
 import pytest
@@ -16,12 +17,13 @@ from ringback.record import Transport, Try
 from ringback.sim.packet import Packet, Passage
 from ringback.sim.world import World
 from ringback.trial import control
-from ringback.trial.contrast import CALL_PINGS, MOST_LOST, TriesActivity, bearable, exit_tries, targets
+from ringback.trial.contrast import CALL_PINGS, MOST_LOST, PINGS, TriesActivity, bearable, exit_tries, heaviest, targets
 from ringback.trial.control import TrySpec
 from ringback.trial.granted import Granted
 from ringback.trial.seam import Answer, Ask, Close, Connected, Delivered, Ended, Open, Received, Send, Sent, Write
 from ringback.trial.session import Session
-from ringback.trial.tries import TryRun
+from ringback.trial.tries import TRAIN, TryRun
+from ringback.verdict import tried
 
 KNOWN = catalogue.load()
 OVERLAY = KNOWN.overlay
@@ -125,6 +127,14 @@ def test_no_apps_trains_are_heavier_than_those_at_neutral_hosts() -> None:
         app, neutral = rates("app", long), rates("neutral", long)
         for way in (0, 1):
             assert max(rate[way] for rate in app) <= 1.001 * min(rate[way] for rate in neutral)
+
+
+def test_no_short_train_passes_for_one_as_long_as_a_call() -> None:
+    """Neither at the heaviest neutral host, nor where the vantage's trains lose each ping's fate for being long."""
+    assert TRAIN == tried.TRAIN
+    for apps in [[app] for app in KNOWN.apps] + [list(KNOWN.apps)]:
+        assert math.ceil(PINGS * heaviest(apps)) <= TRAIN
+    assert max(t.pings for t in everything() if t.pings < CALL_PINGS) <= TRAIN < CALL_PINGS
 
 
 def test_trains_as_long_as_calls_run_where_the_link_bears_all_of_them() -> None:
