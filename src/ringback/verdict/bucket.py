@@ -168,22 +168,35 @@ def _bursts(flows: Lines, rate: float) -> set[float]:
 def _log_likelihood(flows: Lines, rate: Floats, burst: Floats, background: float, behind: bool) -> Floats:
     """One figure for each (rate, burst). behind: whether what the link loses (background, a share) had passed the limit
     and taken its tokens along, or never came to it."""
-    tokens = np.repeat(burst[:, None], len(flows.at), axis=1)
-    total = np.zeros(len(rate))
-    last = flows.at[:, 0]
-    passing, failing = np.log1p(-background), np.log(background)
-    for i in range(flows.at.shape[1]):
-        size, passed, real = flows.size[:, i], flows.passed[:, i], flows.real[:, i]
-        tokens = np.minimum(burst[:, None], tokens + rate[:, None] * (flows.at[:, i] - last))
-        last = flows.at[:, i]
-        room = np.clip((tokens - size) / (SHARPNESS * np.maximum(size, 1.0)) + 1.0, -5.0, 5.0)
-        admit = 1 / (1 + np.exp(-room))
-        log = np.where(passed, np.log(admit) + passing, np.log1p(-admit * (1 - np.exp(failing))))
-        total += np.where(real, log, 0.0).sum(axis=1)
-        admitted = admit * background / (admit * background + 1 - admit) if behind else 0.0
-        taken = np.where(passed, 1.0, admitted) * np.where(real, size, 0.0)
-        tokens = np.maximum(tokens - taken, -2 * np.maximum(size, 1.0))
+    # packet by packet, since a bucket is; [packet, 1, flow], which meets [candidate, 1] or [candidate, flow]
+    at, size = flows.at.T[:, None, :], flows.size.T[:, None, :]
+    passed, real = flows.passed.T[:, None, :], flows.real.T[:, None, :]
+    income = rate[:, None] * np.diff(at, axis=0, prepend=at[:1])
+    scale, least = SHARPNESS * np.maximum(size, 1.0), -2 * np.maximum(size, 1.0)
+    spent = np.where(real, size, 0.0)
+    taken = np.where(passed, 1.0, 0.0) * spent
+    full = burst[:, None]
+    level = np.empty((len(size), len(rate), size.shape[2]))  # tokens as each packet comes
+    tokens = np.repeat(full, size.shape[2], axis=1)
+    for i, here in enumerate(level):
+        np.minimum(full, np.add(tokens, income[i], out=here), out=here)
+        gone = taken[i]
+        if behind:
+            admit = _admitted(here, size[i], scale[i])
+            gone = np.where(passed[i], 1.0, admit * background / (admit * background + 1 - admit)) * spent[i]
+        np.maximum(np.subtract(here, gone, out=tokens), least[i], out=tokens)
+    admit = _admitted(level, size, scale)
+    lost = np.log1p(-admit * (1 - np.exp(np.log(background))))
+    log = np.where(passed, np.log(admit) + np.log1p(-background), lost)
+    total: Floats = np.where(real, log, 0.0).sum(axis=2).sum(axis=0)
     return total
+
+
+def _admitted(tokens: Floats, size: Floats, scale: Floats) -> Floats:
+    """The chance that a bucket with so many tokens lets a packet pass."""
+    room = (tokens - size) / scale + 1.0
+    chance: Floats = 1 / (1 + np.exp(-np.minimum(np.maximum(room, -5.0), 5.0)))
+    return chance
 
 
 def _refined(ways: Sequence[Way], rate: float, burst: float) -> tuple[float, tuple[float, float]]:
