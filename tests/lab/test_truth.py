@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -11,8 +11,9 @@ from ringback import catalogue
 from ringback.lab import scenario, strength
 from ringback.lab.operator.signatures import REALMS, recognise
 from ringback.lab.operator.triggers import realms
-from ringback.lab.rules import Link, Scenario
+from ringback.lab.rules import Action, Link, Scenario, Way
 from ringback.lab.standing import standing
+from ringback.lab.strength import Call, link_under
 from ringback.lab.truth import network_truth, truth
 from ringback.lab.wires import UNMARKED, cells
 from ringback.record import Cell, Truth
@@ -373,3 +374,21 @@ def test_a_policer_keeps_nothing_waiting_as_a_queue_does() -> None:
     for kind, status in (("police", "working"), ("shape", "impaired")):
         action = f'kind = "{kind}", kbps = 12'
         assert of(ruled("all = true", "transport", action, extra="[link]\nqueue_ms = 400\n"), VOICE).status == status
+
+
+def queued(kind: Literal["police", "shape"], way: Way, kbps: float, **link: float) -> float:
+    """ms that a call of 15 kbit/s each way waits where a rule of this rate and direction acts on all of it."""
+    call = Call(15.0, 15.0, 1000, 100_000)
+    action = Action(kind=kind, kbps=kbps, burst_kbytes=1.0, queue_ms=250.0 if kind == "shape" else None)
+    return link_under(action, way, Link(queue_ms=400.0, **link), call).queue_ms
+
+
+def test_a_limit_of_one_direction_leaves_the_others_queue() -> None:
+    assert queued("police", "in", 12, up_kbps=14, down_kbps=30_000) == 400
+    assert queued("police", "out", 12, up_kbps=14, down_kbps=30_000) == 0
+    assert queued("police", "both", 12, up_kbps=14, down_kbps=13) == 0
+    assert queued("police", "both", 12, up_kbps=10, down_kbps=30_000) == 400  # the link itself is narrower there
+    assert queued("police", "in", 200, up_kbps=8000, down_kbps=100) == 400
+    assert queued("shape", "in", 12, up_kbps=8000, down_kbps=30_000) == 250
+    assert queued("shape", "in", 12, up_kbps=14, down_kbps=30_000) == 400
+    assert queued("shape", "both", 12, up_kbps=10, down_kbps=11) == 400

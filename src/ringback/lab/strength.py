@@ -168,21 +168,31 @@ def text_unusable(link: Link) -> bool:
 
 
 def link_under(action: Action, way: Way, link: Link, call: Call) -> Link:
-    """The link as a call meets it where a rule acts on everything: the rule's harm added to the link's own."""
+    """The link as a call meets it where a rule acts on everything: the rule's harm added to the link's own. Its
+    queue is the longest that the call fills, either way."""
     ways = 2 if way == "both" else 1
     share = action.share or 0.0
     if action.kind == "drop-after":
         passed, sent = (action.packets, call.packets) if action.packets else (action.bytes or 0, call.bytes)
         share = max(0.0, 1 - passed / sent)
     rate = action.kbps or math.inf
-    drops = action.kind == "police" and rate < min(link.up_kbps, link.down_kbps)  # and keeps nothing waiting
+    up = link.up_kbps if way == "in" else min(link.up_kbps, rate)
+    down = link.down_kbps if way == "out" else min(link.down_kbps, rate)
+    queue_ms = 0.0 if action.kind == "police" else action.queue_ms  # a policer keeps nothing waiting
+    if queue_ms is None:
+        queue_ms = link.queue_ms
+    filled = [  # the rule's own where it is narrower than the link, and else the link's
+        queue_ms if narrowed < own else link.queue_ms
+        for narrowed, own, needed in ((up, link.up_kbps, call.out_kbps), (down, link.down_kbps, call.in_kbps))
+        if narrowed < needed
+    ]
     return dataclasses.replace(
         link,
         loss=1 - (1 - link.loss) * (1 - share),
         loss_burst=link.loss_burst if share == 0 else 1.0,
         rtt_ms=link.rtt_ms + ways * (action.ms or 0.0),
         jitter_ms=math.hypot(link.jitter_ms, action.jitter_ms or 0.0),
-        up_kbps=link.up_kbps if way == "in" else min(link.up_kbps, rate),
-        down_kbps=link.down_kbps if way == "out" else min(link.down_kbps, rate),
-        queue_ms=0.0 if drops else action.queue_ms if action.queue_ms is not None else link.queue_ms,
+        up_kbps=up,
+        down_kbps=down,
+        queue_ms=max(filled, default=link.queue_ms),
     )
