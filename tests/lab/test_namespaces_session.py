@@ -77,6 +77,18 @@ def test_a_session_asks_sends_and_streams_through_real_kernels() -> None:
     assert [e.data for e in diary if type(e) is Delivered] == [b"far stream"]
 
 
+def test_a_peer_that_fails_in_itself_ends_the_session_with_what_failed() -> None:
+    """Else its silence would pass for a partner's that is gone, and a run for one whose cells had too little."""
+
+    class Broken(Answering):
+        def answer(self, what: str, body: bytes, source: str, now: float) -> bytes:
+            raise ZeroDivisionError("in the peer")
+
+    near = Diarist([Ask(1, "open", b"me")], until=lambda diary: any(type(e) is Answer for e in diary))
+    with pytest.raises(ZeroDivisionError, match="in the peer"):
+        converse(near, Broken(), net(), 1, {}, {}, lambda end: end.diary)
+
+
 def test_the_operator_of_a_scenario_stands_in_the_router() -> None:
     read = scenario.parse(SCENARIO, "refused.toml", KNOWN)
     operator = Operator.of(read, read.networks[0], 0, 1, KNOWN, ROUTERS)

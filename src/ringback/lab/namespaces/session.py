@@ -58,12 +58,25 @@ def converse(
 
     async def serve(ready: Report) -> None:
         driver = FarDriver(far)
+        broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def answer(what: str, body: bytes, source: str) -> bytes:
+            """What fails in the peer itself ends it: else it would be taken for a partner that the network silenced."""
+            try:
+                return driver.answer(what, body, source)
+            except BadInput:
+                raise
+            except Exception as error:
+                if not broken.done():
+                    broken.set_exception(error)
+                raise
+
         ports = await driver.start(net.peer, peer_ports.get("udp", ()), peer_ports.get("tcp", ()))
         if ports.moved:
             raise BadInput(f"ports that could not be had: {', '.join(ports.moved)}", "peer")
-        async with await answering(net.peer, net.control_port, driver.answer):
+        async with await answering(net.peer, net.control_port, answer):
             ready(None)
-            await asyncio.Event().wait()
+            await broken
 
     async def take_part() -> T:
         await drive(near, ask=asking(net.peer, net.control_port), paths=paths)
