@@ -18,8 +18,6 @@ from ringback.store import Lake, Reading, Selection
 from ringback.trial.far import SIGNED
 from tests.collect.reports import NOW, encoded, report
 
-pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table")  # ibis 12's own call of DuckDB 2
-
 PEER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEY = PEER.public_key().public_bytes_raw()
 DIGESTS = ["0a" * 32, "0b" * 32]

@@ -19,8 +19,6 @@ from ringback.store import Lake, Reading, Selection, check, queries, schema, sum
 from ringback.store.queries import EVERYTHING
 from tests.store.observations import seen
 
-pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table")  # ibis 12's own call of DuckDB 2
-
 SEVERAL = [
     seen(0, pseudonym="a", status="restricted", failed=1),
     seen(1, pseudonym="a"),

@@ -25,8 +25,6 @@ from tests.collect.reports import NOW, encoded, report, with_raw
 from tests.conftest import ROOT
 from tests.store.observations import seen
 
-pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table")  # ibis 12's own call of DuckDB 2
-
 
 def entries(*numbers: int) -> list[Entry]:
     return [entry(encoded(report(number)), NOW, UNKNOWN) for number in numbers]
