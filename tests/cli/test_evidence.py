@@ -45,6 +45,12 @@ def test_a_folder_that_is_not_there_is_not_called_empty(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_in_place_of_the_folder_is_called_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "table.csv").touch()
+    assert main(["claims", "--data", str(tmp_path / "table.csv")]) == Exit.USAGE
+    assert "table.csv: is a file, not a folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["prevalence", "contrasts"])
 def test_days_in_the_wrong_order_are_refused(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     days = ["--since", "2025-09-01", "--until", "2025-08-01"]

@@ -9,7 +9,7 @@ import pytest
 from ringback.errors import BadInput
 from ringback.evidence.cells import Count, Key
 from ringback.evidence.claims import Claim, Condition, Verdicts, answer, claims, timeline
-from ringback.evidence.contrasts import between, each_against_the_rest, preference_gap
+from ringback.evidence.contrasts import Difference, between, each_against_the_rest, preference_gap
 from ringback.evidence.observed import histories
 from ringback.evidence.prevalence import prevalence
 from ringback.record import Point
@@ -169,6 +169,29 @@ def test_each_region_is_compared_with_all_others_and_judged_for_all_together() -
     assert [found[name].settled for name in "abcd"] == [True, True, True, True]
     assert [(found[name].value or 0) > 0 for name in "abcd"] == [True, True, False, False]
     assert each_against_the_rest({"a": each}, np.random.default_rng(1)) == {}
+
+
+@pytest.mark.parametrize("kind", ["region", "two groups", "preference"])
+def test_undecided_failures_may_all_or_none_have_been_restricted_in_a_contrast(kind: str) -> None:
+    def contrast(doubtful: int) -> Difference:
+        """Two in five restricted on each of four networks, and nothing on four others with so many in doubt."""
+        some = [Count(i, ((1.0, 1.0),) * 16 + ((0.0, 1.0),) * 24) for i in range(4)]
+        none = [Count(i + 4, ((0.0, 1.0),) * 40, doubtful=doubtful) for i in range(4)]
+        own = [one.posterior for one in prevalence([*some, *none]) if one.posterior is not None]
+        rng = np.random.default_rng(1)
+        if kind == "region":
+            return each_against_the_rest({"some": own[:4], "none": own[4:]}, rng)["some"]
+        if kind == "two groups":
+            return between(own[:4], own[4:], rng)
+        return preference_gap(dict(enumerate(own[4:])), dict(enumerate(own[:4])), rng, verified=True)
+
+    sure, doubted = contrast(0), contrast(40)
+    assert sure.interval is not None
+    assert doubted.interval is not None
+    assert doubted.value == sure.value
+    assert doubted.interval[0] == pytest.approx(sure.interval[0] - 0.5, abs=0.03)
+    assert doubted.interval[1] == pytest.approx(sure.interval[1], abs=0.03)
+    assert (sure.settled, doubted.settled) == (True, False)
 
 
 def test_the_preference_gap_is_withheld_while_the_comparators_wire_is_unverified() -> None:

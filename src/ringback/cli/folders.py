@@ -56,9 +56,10 @@ def lake_folder(data: Path | None) -> Path:
 
 
 def kept_lake(data: Path | None) -> Path:
-    """The same, to read from. Raises BadInput for a named folder that isn't there: a misspelt one would look empty."""
+    """The same, to read from. Raises BadInput for a named folder that isn't there (it would look empty) or is none."""
     if data is not None and not data.is_dir():
-        raise BadInput("there is no such folder", f"--data {data}")
+        what = "is a file, not a folder" if data.exists() else "there is no such folder"
+        raise BadInput(what, f"--data {data}")
     return lake_folder(data)
 
 

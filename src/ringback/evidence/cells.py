@@ -107,6 +107,11 @@ class Count:
         """May a share be told? With fewer sources it would be one tester's story."""
         return self.sources >= LEAST_SOURCES
 
+    @property
+    def missing(self) -> float:
+        """Part 0..1 of the decided and the doubtful that is doubtful."""
+        return self.doubtful / (self.usable + self.doubtful) if self.doubtful else 0.0
+
     def of_all(self, interval: tuple[float, float]) -> tuple[float, float]:
         """An interval of the share of what was decided, widened to that of the doubtful as well: none of them
         restricted, to all (the worst case of missing data; Manski 2003, "Partial Identification").
@@ -115,9 +120,8 @@ class Count:
         """
         if not self.doubtful:
             return interval
-        missing = self.doubtful / (self.usable + self.doubtful)
         low, high = interval
-        return (1 - missing) * low, (1 - missing) * high + missing
+        return (1 - self.missing) * low, (1 - self.missing) * high + self.missing
 
     @property
     def known(self) -> float:

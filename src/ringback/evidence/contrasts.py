@@ -17,7 +17,8 @@ DRAWS = 4000
 
 @dataclass(frozen=True)
 class Difference:
-    """value in -1..1 or a share in 0..1, its interval, and n networks behind it. withheld: why there is no value."""
+    """value of what was decided, in -1..1 or a share in 0..1; its interval, whatever tests that failed undecided may
+    have met; and n networks behind it. withheld: why there is no value."""
 
     value: float | None
     interval: tuple[float, float] | None
@@ -36,14 +37,61 @@ def draws(posterior: Posterior, rng: np.random.Generator) -> Floats:
     return np.asarray(rng.permutation(posterior.quantiles(levels.tolist())), dtype=np.float64)
 
 
+@dataclass(frozen=True)
+class _Mean:
+    """A mean share over networks as draws, of the decided; least and most: with the undecided failures none or all
+    restricted (as in `Count.of_all`)."""
+
+    decided: Floats
+    least: Floats
+    most: Floats
+
+    def minus(self, other: "_Mean") -> "_Mean":
+        """The difference; its bounds are those of the worst case on either side, since both may err apart."""
+        return _Mean(self.decided - other.decided, self.least - other.most, self.most - other.least)
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """Shares of n networks, added up draw by draw: of the decided, these as parts of all tests, and the parts that are
+    missing. Whole sums can be taken apart again, so that all others of a group cost no drawing."""
+
+    n: int = 0
+    decided: Floats | float = 0.0
+    part: Floats | float = 0.0
+    missing: float = 0.0
+
+    @classmethod
+    def of(cls, networks: Sequence[Posterior], rng: np.random.Generator) -> "_Sum":
+        found = cls()
+        for one in networks:
+            own = draws(one, rng)
+            found += cls(1, own, (1 - one.missing) * own, one.missing)
+        return found
+
+    def __add__(self, other: "_Sum") -> "_Sum":
+        return _Sum(
+            self.n + other.n, self.decided + other.decided, self.part + other.part, self.missing + other.missing
+        )
+
+    def __sub__(self, other: "_Sum") -> "_Sum":
+        return _Sum(
+            self.n - other.n, self.decided - other.decided, self.part - other.part, self.missing - other.missing
+        )
+
+    def mean(self) -> _Mean:
+        decided, least = (np.asarray(one, dtype=np.float64) / self.n for one in (self.decided, self.part))
+        return _Mean(decided, least, least + self.missing / self.n)
+
+
 def mean_share(networks: Sequence[Posterior], rng: np.random.Generator) -> Floats:
-    """The mean restricted share over networks, each counting once, as draws."""
+    """The mean restricted share of decided tests over networks, each counting once, as draws."""
     return np.asarray(np.mean([draws(one, rng) for one in networks], axis=0), dtype=np.float64)
 
 
-def _told(found: Floats, n: int, level: float) -> Difference:
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
-    return Difference(float(found.mean()), (float(low), float(high)), n)
+def _told(found: _Mean, n: int, level: float) -> Difference:
+    low, high = np.quantile(found.least, (1 - level) / 2), np.quantile(found.most, (1 + level) / 2)
+    return Difference(float(found.decided.mean()), (float(low), float(high)), n)
 
 
 def between(
@@ -52,7 +100,7 @@ def between(
     """Mean restricted share here minus there (S9)."""
     if not here or not there:
         return Difference(None, None, len(here) + len(there), "no networks with a decided verdict on one side")
-    return _told(mean_share(here, rng) - mean_share(there, rng), len(here) + len(there), level)
+    return _told(_Sum.of(here, rng).mean().minus(_Sum.of(there, rng).mean()), len(here) + len(there), level)
 
 
 def each_against_the_rest(
@@ -60,16 +108,13 @@ def each_against_the_rest(
 ) -> dict[Named, Difference]:
     """`between` of each group and all others, at a level that holds for all groups together (Bonferroni). Nothing of a
     single group."""
-    sums = {name: np.sum([draws(one, rng) for one in own], axis=0) for name, own in groups.items() if own}
-    if len(sums) < 2:
+    groups = {name: own for name, own in groups.items() if own}
+    if len(groups) < 2:
         return {}
-    sizes = {name: len(groups[name]) for name in sums}
-    whole, every = np.sum(list(sums.values()), axis=0), sum(sizes.values())
+    sums = {name: _Sum.of(own, rng) for name, own in groups.items()}
+    whole = sum(sums.values(), start=_Sum())
     shared = 1 - (1 - level) / len(sums)
-    return {
-        name: _told(own / sizes[name] - (whole - own) / (every - sizes[name]), every, shared)
-        for name, own in sums.items()
-    }
+    return {name: _told(own.mean().minus((whole - own).mean()), whole.n, shared) for name, own in sums.items()}
 
 
 def preference_gap(
@@ -86,5 +131,5 @@ def preference_gap(
     shared = sorted(comparator.keys() & others.keys(), key=repr)
     if not shared:
         return Difference(None, None, 0, "no network has both apps")
-    gaps = [draws(others[key], rng) - draws(comparator[key], rng) for key in shared]
-    return _told(np.asarray(np.mean(gaps, axis=0)), len(shared), level)
+    blocked, spared = (_Sum.of([of[key] for key in shared], rng).mean() for of in (others, comparator))
+    return _told(blocked.minus(spared), len(shared), level)

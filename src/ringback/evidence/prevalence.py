@@ -62,9 +62,11 @@ VERDICT_ERRORS = ErrorRates()
 
 @dataclass(frozen=True)
 class Posterior:
-    """What is known of a cell's restricted share: weights over POINTS, which sum to 1."""
+    """What is known of a cell's restricted share of decided tests: weights over POINTS, which sum to 1. missing: part
+    0..1 of its tests that failed undecided, of which all or none may have been restricted."""
 
     weights: Floats
+    missing: float = 0.0
 
     def mean(self) -> float:
         return float(self.weights @ POINTS)
@@ -170,7 +172,7 @@ def _pool(cells: Sequence[Count], errors: ErrorRates) -> list[Posterior]:
     mixed = (weight / np.maximum(foretold, 1e-300)) @ laws  # the law that each cell sees, given all the others
     posterior = likelihood * mixed
     posterior /= posterior.sum(axis=1, keepdims=True)
-    return [Posterior(row) for row in posterior]
+    return [Posterior(row, cell.missing) for row, cell in zip(posterior, cells, strict=True)]
 
 
 def prevalence(cells: Sequence[Count], errors: ErrorRates = VERDICT_ERRORS, level: float = LEVEL) -> list[Prevalence]:
