@@ -30,7 +30,9 @@ TRAPS = {
     "pairs_in_slot_order": Trap(Neutral("cellular", "waking"), quiet("telegram", "voice"), "relay-call", 16, 4),
     "originals_start_first": Trap(Neutral("cellular", "waking"), CALLS, "relay-call", 1, 3),
     "rounds_discarded_when_a_control_failed": Trap(Neutral("cellular", "bad-leg"), NAMES, "dns", 80, 4),
-    "checkpoint_chosen_afterwards": Trap(Neutral("bursty-25", "plain"), quick("whatsapp", "voice"), "relay-call", 8, 4),
+    "checkpoint_chosen_afterwards": Trap(
+        Neutral("bursty-25", "plain"), quick("whatsapp", "voice"), "relay-call", 16, 8
+    ),
 }
 LONG = {"checkpoint_chosen_afterwards": pytest.mark.validate}  # its bias is small: many rounds of calls
 
