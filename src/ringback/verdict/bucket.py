@@ -21,6 +21,7 @@ TAILS = (0.0, 0.2, 0.4, 0.55, 0.7)  # the bucket may take half the call to run e
 STRETCHES = (0.94, 0.97, 0.985, 1.0, 1.015, 1.03, 1.06)
 EDGE = 0.01  # of the rate: a stretch is cut at losses, where the bucket was emptier than on the average
 SHARPNESS = 0.25  # packets of uncertainty in the tokens
+BLOCK = 128  # packets whose likelihoods are taken at once
 PLAIN = 50.0  # log likelihood ahead of chance that needs no closer look, nor a rival
 CLOSER = ((2.0, 0.008), (1.0, 0.004), (0.25, 0.002))  # packets of burst and share of the rate, step by step
 
@@ -171,24 +172,28 @@ def _log_likelihood(flows: Lines, rate: Floats, burst: Floats, background: float
     # packet by packet, since a bucket is; [packet, 1, flow], which meets [candidate, 1] or [candidate, flow]
     at, size = flows.at.T[:, None, :], flows.size.T[:, None, :]
     passed, real = flows.passed.T[:, None, :], flows.real.T[:, None, :]
-    income = rate[:, None] * np.diff(at, axis=0, prepend=at[:1])
+    gaps = np.diff(at, axis=0, prepend=at[:1])
     scale, least = SHARPNESS * np.maximum(size, 1.0), -2 * np.maximum(size, 1.0)
     spent = np.where(real, size, 0.0)
-    taken = np.where(passed, 1.0, 0.0) * spent
     full = burst[:, None]
-    level = np.empty((len(size), len(rate), size.shape[2]))  # tokens as each packet comes
     tokens = np.repeat(full, size.shape[2], axis=1)
-    for i, here in enumerate(level):
-        np.minimum(full, np.add(tokens, income[i], out=here), out=here)
-        gone = taken[i]
-        if behind:
-            admit = _admitted(here, size[i], scale[i])
-            gone = np.where(passed[i], 1.0, admit * background / (admit * background + 1 - admit)) * spent[i]
-        np.maximum(np.subtract(here, gone, out=tokens), least[i], out=tokens)
-    admit = _admitted(level, size, scale)
-    lost = np.log1p(-admit * (1 - np.exp(np.log(background))))
-    log = np.where(passed, np.log(admit) + np.log1p(-background), lost)
-    total: Floats = np.where(real, log, 0.0).sum(axis=2).sum(axis=0)
+    total = np.zeros(len(rate))
+    for begin in range(0, len(size), BLOCK):
+        block = slice(begin, begin + BLOCK)
+        income = rate[:, None] * gaps[block]
+        level = np.empty(income.shape)  # tokens as each packet comes
+        for i, here in enumerate(level, begin):
+            np.minimum(full, np.add(tokens, income[i - begin], out=here), out=here)
+            gone = passed[i] * spent[i]
+            if behind:
+                admit = _admitted(here, size[i], scale[i])
+                gone = np.where(passed[i], 1.0, admit * background / (admit * background + 1 - admit)) * spent[i]
+            np.maximum(np.subtract(here, gone, out=tokens), least[i], out=tokens)
+        admit = _admitted(level, size[block], scale[block])
+        lost = np.log1p(-admit * (1 - np.exp(np.log(background))))
+        log = np.where(passed[block], np.log(admit) + np.log1p(-background), lost)
+        for one in np.where(real[block], log, 0.0).sum(axis=2):
+            total += one
     return total
 
 
