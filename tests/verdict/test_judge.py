@@ -163,6 +163,23 @@ def test_without_the_vantages_own_neutral_hosts_no_app_is_down_before_a_restrict
     assert judge(VOICE, call_rounds(Effect(drop=True)), cut_off, CONTEXT).status == "restricted"
 
 
+def test_a_rule_that_silences_neutral_hosts_too_hides_no_app_that_is_down() -> None:
+    """Such as one on a port that all have: neutral hosts are silent here, and the partner answers on another."""
+    silenced = [t for t in APP_DOWN if (t.where, t.kind) != ("here", "neutral")] + connects("neutral", answered=False)
+    rounds = call_rounds(Effect(drop=True))
+    assert judge(VOICE, rounds, silenced, CONTEXT).status == "restricted"
+    partner = [
+        Try(
+            **{name: getattr(t, name) for name in t.__struct_fields__}
+            | {"kind": "peer", "form": "control", "app": None}
+        )
+        for t in connects("neutral")[:1]
+    ]
+    assert judge(VOICE, rounds, silenced + partner, CONTEXT).status == "service-down"
+    up = [t for t in app_down("text", "vantage") if (t.where, t.kind) != ("here", "neutral")]
+    assert judge(VOICE, rounds, up + partner, CONTEXT).status == "restricted"
+
+
 def test_an_app_that_is_down_is_down_behind_a_white_list_and_over_a_restricted_tunnel_too() -> None:
     outer = Verdict(status="restricted", mechanism="drop", trigger="payload", e_value=1e6, threshold=1e4)
     inside = Cell("whatsapp", "voice", "outgoing", "relay", "vpn")

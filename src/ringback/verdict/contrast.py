@@ -114,8 +114,9 @@ def _outside_of(outer: Cell, own: Sequence[Try]) -> tuple[list[Try], Cell]:
 
 def whole_app_down(app: str, tries: Sequence[Try], walled: bool = False) -> bool:
     """Whether the app's whole service is down: of two functions at least, and of every one that was tried, no host
-    answers a single try, here over any path or from the vantage, while neutral hosts do at both. walled: behind a
-    white list, where neutral hosts are silent here by its doing; then what answers at the vantage has to do."""
+    answers a single try, here over any path or from the vantage, while neutral hosts do at the vantage, and here they
+    do or the partner does: a rule may silence neutral hosts here as well (a port of theirs), and then what answers at
+    the vantage has to do. walled: behind a white list, which may silence the partner too."""
     own = [t for t in tries if t.kind == "app" and t.app == app and t.form != "dns" and t.sent]
     if any(t.answered or t.received for t in own):
         return False
@@ -127,7 +128,8 @@ def whole_app_down(app: str, tries: Sequence[Try], walled: bool = False) -> bool
     paths = {t.path for t in own if t.where == "here"}
     here = [[t for t in neutral if t.where == "here" and t.path == path] for path in paths]
     outside = [t for t in neutral if t.where == "vantage"]
-    return _neutral_answers(outside) and (walled or any(map(_neutral_answers, here)))
+    partner = any(t.kind == "peer" and t.where == "here" and t.answered for t in tries)
+    return _neutral_answers(outside) and (walled or partner or any(map(_neutral_answers, here)))
 
 
 def _groups(own: Sequence[Try]) -> dict[str, list[Try]]:
