@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from html import escape as escaped
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urljoin
 
 import msgspec
@@ -243,6 +244,41 @@ def test_names_of_rounds_stand_apart_however_many_there_are() -> None:
     for n in (1, 2, 4, 5, 9, 14, 40):
         found = [Drawn(i + 1, "relay-call", 2.0**i, 1.0, []) for i in range(n)]
         assert 1 <= n // growth(found, 33_000.0).apart <= 4 or n < 4
+
+
+@pytest.mark.parametrize("what", ["events", "outages"])
+def test_events_and_outages_can_be_asked_for_by_day_and_by_network(client: TestClient, what: str) -> None:
+    def asked(**bounds: object) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = client.get(f"/api/v1/{what}", params=bounds).json()
+        return found
+
+    def days(one: dict[str, Any]) -> tuple[str, str]:
+        begins = one["since"] if what == "outages" else one["onset"] or one["windows"][0][0]
+        return begins[:10], (one["until"] if what == "outages" else one["end"] or "9999")[:10]
+
+    every, kept = asked(), set()
+    for number in range(5, 14):
+        day = f"2025-08-{number:02}"
+        assert asked(until=day) == [one for one in every if days(one)[0] <= day]
+        assert asked(since=day) == [one for one in every if days(one)[1] >= day]
+        kept.add(len(asked(since=day, until=day)))
+    assert kept >= {0, len(every)}
+    network = every[0]["asn"]
+    assert asked(asn=network) == [one for one in every if one["asn"] == network] != []
+    assert client.get(f"/api/v1/{what}", params={"since": "2025-08-12", "until": "2025-08-11"}).status_code == 400
+
+
+@pytest.mark.parametrize("what", ["events", "outages"])
+def test_a_page_of_events_has_an_end_and_says_what_it_leaves_out(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    whole = client.get(f"/en/{what}/").text
+    assert "left out" not in whole
+    every = re.findall(r"<tr>.*?</tr>", whole, re.DOTALL)[1:]
+    monkeypatch.setattr(view_pages, "MOST_EVENTS", 2)
+    page = client.get(f"/en/{what}/").text
+    assert re.findall(r"<tr>.*?</tr>", page, re.DOTALL)[1:] == every[-2:], "the last ones"
+    assert f"Earlier ones left out here: {len(every) - 2}. All are in the data." in page
 
 
 def test_a_page_of_days_has_an_end_and_says_what_it_leaves_out(

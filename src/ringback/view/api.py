@@ -1,6 +1,6 @@
 """`/api/v1`: what the pages show, as JSON, with intervals and n. Described by OpenAPI, errors as RFC 9457."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from litestar import Response, get
@@ -12,7 +12,7 @@ from litestar.params import FromPath, PathParameter, QueryParameter
 
 from ringback.peer.http import PROBLEM
 from ringback.record import Report
-from ringback.view.address import START, TOKEN, Misread, parsed
+from ringback.view.address import START, TOKEN, Misread, View, parsed
 from ringback.view.contrasts import Contrasts
 from ringback.view.figures import DayShare, Extent, MatrixCell, Measured, NetworkShare, RegionShare, Share
 from ringback.view.ledger import Entry
@@ -23,13 +23,13 @@ NAME = {"pattern": TOKEN.pattern.join("^$")}
 App = Annotated[str, QueryParameter(description="An app of the catalogue.", schema_extra=NAME)]
 Function = Annotated[str, QueryParameter(description="text, media or voice.", schema_extra=NAME)]
 Path = Annotated[str, QueryParameter(description="direct, or a VPN path's name.", schema_extra=NAME)]
+DATE = {"oneOf": [{"type": "string", "format": "date"}]}
 Day = Annotated[
     str | None,
-    QueryParameter(
-        description="A UTC day, included. Default: the last week that has data.",
-        schema_extra={"oneOf": [{"type": "string", "format": "date"}]},
-    ),
+    QueryParameter(description="A UTC day, included. Default: the last week that has data.", schema_extra=DATE),
 ]
+Bound = Annotated[str | None, QueryParameter(description="A UTC day, included. Default: no bound.", schema_extra=DATE)]
+Lasting = TypeVar("Lasting", Measured, Outage)
 MOST_ASN = 2**32 - 1  # RFC 6793
 Number = Annotated[int | None, QueryParameter(description="One network's AS number.", ge=0, le=MOST_ASN)]
 Network = Annotated[int, PathParameter(description="An AS number.", ge=0, le=MOST_ASN)]
@@ -82,6 +82,11 @@ class OneNetwork(msgspec.Struct, frozen=True):
     name: str
     region: str | None
     matrix: list[MatrixCell]
+
+
+def _lasted(found: list[Lasting], view: View, asn: int | None) -> list[Lasting]:
+    """Those of the view's days, and of one network where one is named."""
+    return [one for one in found if one.lasted(view.since, view.until) and asn in (None, one.asn)]
 
 
 def handlers(pages: Pages) -> list[HTTPRouteHandler]:
@@ -154,15 +159,23 @@ def handlers(pages: Pages) -> list[HTTPRouteHandler]:
         return figures.daily(parsed(app, function, path), asn)
 
     @get("/api/v1/events", operation_id="events", **plain)
-    def events(app: App = START.app, function: Function = START.function) -> list[Measured]:
-        """Measured events of one function of one app on each network, on the direct path."""
-        view = parsed(app, function, START.path)
-        return figures.events(view.app, view.function)
+    def events(
+        app: App = START.app,
+        function: Function = START.function,
+        since: Bound = None,
+        until: Bound = None,
+        asn: Number = None,
+    ) -> list[Measured]:
+        """Measured events of one function of one app on each network, on the direct path: all that lasted into some of
+        these days."""
+        view = parsed(app, function, START.path, since, until)
+        return _lasted(figures.events(view.app, view.function), view, asn)
 
     @get("/api/v1/outages", operation_id="outages", **plain)
-    def outages() -> list[Outage]:
-        """Days on which a network let nothing through, or only what is on a list."""
-        return figures.outages()
+    def outages(since: Bound = None, until: Bound = None, asn: Number = None) -> list[Outage]:
+        """Days on which a network let nothing through, or only what is on a list: all runs that have some of these days
+        among them."""
+        return _lasted(figures.outages(), parsed(START.app, START.function, START.path, since, until), asn)
 
     @get("/api/v1/contrasts", operation_id="contrasts", **plain)
     def contrasts(

@@ -114,6 +114,12 @@ class Measured(msgspec.Struct, frozen=True):
     clusters: int
     level: float
 
+    def lasted(self, since: date | None, until: date | None) -> bool:
+        """Whether it lasted into some of these days (UTC, both included; None: no bound), as far as was seen."""
+        begins = self.onset or (self.windows[0][0] if self.windows else None)
+        after = until is not None and begins is not None and begins.date() > until
+        return not after and (since is None or self.end is None or self.end.date() >= since)
+
 
 class _Watched(msgspec.Struct, frozen=True):
     """What has a history of its own."""

@@ -30,6 +30,10 @@ class Outage(msgspec.Struct, frozen=True):
     n: int
     participants: int
 
+    def lasted(self, since: date | None, until: date | None) -> bool:
+        """Whether some of these days (UTC, both included; None: no bound) are among its own."""
+        return (since is None or self.until >= since) and (until is None or self.since <= until)
+
 
 class _Day(msgspec.Struct, frozen=True):
     """A cell's keys, as `BY` names them."""

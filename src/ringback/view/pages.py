@@ -32,6 +32,7 @@ LONGEST_NAME = 60
 SHOWN = (("whatsapp", "voice"), ("telegram", "voice"))  # day by day, on every network's page
 MOST_APART = 8  # regions that the overview compares
 MOST_DAYS = 400  # of one page, the last ones: a year and some
+MOST_EVENTS = 1000  # of one page, and outages, the last ones
 MOST_OPEN = 12  # published measurements that the overview lists
 WHOLE = {"networks": "networks", "days": "timeline", "events": "events", "outages": "outages"}
 """Tables that have a page of their own, each with the API's name for the same."""
@@ -156,14 +157,15 @@ class Pages:
             rows += self._events(view)
         else:
             rows += figures.outages()
+        shown = rows if part == "networks" else rows[-(MOST_DAYS if part == "days" else MOST_EVENTS) :]
         return self._page(
             "whole.html",
             language,
             view.below(f"{part}/"),
             part=part,
             chosen=view.days,
-            rows=rows[-MOST_DAYS:] if part == "days" else rows,
-            left=max(0, len(rows) - MOST_DAYS) if part == "days" else 0,
+            rows=shown,
+            left=len(rows) - len(shown),
             kicker=saying.title(view),
             above=view.place,
             head=saying.say(f"page.whole.{part}"),

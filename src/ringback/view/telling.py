@@ -3,7 +3,7 @@ their own, which a link leads to: no script, nothing lost.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Generic, TypeVar
 
 import msgspec
@@ -49,7 +49,7 @@ def events(found: Sequence[Measured], since: date | None = None, until: date | N
     """Events before suspicions, what lasts into the days shown before what does not, the surest first. Those that are
     shown stay in the order of time, in which they come."""
     room = _room(found, MOST_EVENTS)
-    first = sorted(found, key=lambda one: (one.kind != "event", not _during(one, since, until), -one.e_value))[:room]
+    first = sorted(found, key=lambda one: (one.kind != "event", not one.lasted(since, until), -one.e_value))[:room]
     chosen = {one.id for one in first}
     return Telling([one for one in found if one.id in chosen], len(found))
 
@@ -61,10 +61,3 @@ def outages(found: Sequence[Outage]) -> Telling[Outage]:
         return Telling(list(found), len(found))
     latest = sorted(found, key=lambda one: (one.until, one.since, one.participants), reverse=True)
     return Telling(latest[:room], len(found))
-
-
-def _during(event: Measured, since: date | None, until: date | None) -> bool:
-    """Whether it lasted into some of these days, as far as was seen."""
-    begins: datetime | None = event.onset or (event.windows[0][0] if event.windows else None)
-    after = until is not None and begins is not None and begins.date() > until
-    return not after and (since is None or event.end is None or event.end.date() >= since)
