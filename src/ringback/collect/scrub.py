@@ -15,6 +15,7 @@ from ringback.collect.attestation import Keys
 from ringback.collect.importing import scrubbing
 from ringback.collect.importing.ringback import from_report, path
 from ringback.collect.origin import UNKNOWN, Origin
+from ringback.collect.possible import Bounds, possible, within
 from ringback.errors import BadInput
 from ringback.record import DatagramOutcome, ExchangeRecord, Measurement, Observation, Outcome, Report, Round, Try
 
@@ -23,7 +24,7 @@ FRESH = timedelta(minutes=15)  # within which a report comes from the network th
 AHEAD = timedelta(days=1)  # by which a participant's clock may be wrong
 HERE = "here"
 LAST_ASN = 2**32 - 1  # RFC 6793
-BOUNDS: dict[str, tuple[float, float]] = {
+BOUNDS: dict[str, Bounds] = {
     "after_packets": (0, 1e9),
     "after_bytes": (0, 1e12),
     "rate_kbps": (0, 1e9),
@@ -56,6 +57,8 @@ def scrubbed(report: Report, now: datetime, origin: Origin = UNKNOWN) -> Report:
         raise BadInput(f"is {report.schema[:60]!r}, this collector takes {SCHEMA!r}", "schema")
     if not report.measurements:
         raise BadInput("holds no measurement", "measurements")
+    for n, each in enumerate(report.rounds if report.open else ()):
+        possible(each, f"rounds[{n}]")
     key = content_key(report).hex()
     by_address = origin if abs(now - created) <= FRESH else UNKNOWN
     kept = Report(
@@ -108,15 +111,14 @@ def _hour(time: datetime) -> str:
 
 def _within(one: Measurement, where: str) -> None:
     """Raises BadInput, naming the field, for a number that can't be."""
-    given: dict[str, tuple[float | None, tuple[float, float]]] = {
+    given: dict[str, tuple[float | None, Bounds]] = {
         "asn": (one.asn, (1, LAST_ASN)),
         "cost.seconds": (one.cost.seconds, (0, 1e7)),
         "cost.bytes": (one.cost.bytes, (0, 1e12)),
     }
     given |= {f"verdict.{name}": (getattr(one.verdict, name), bounds) for name, bounds in BOUNDS.items()}
-    for name, (value, (low, high)) in given.items():
-        if value is not None and not low <= value <= high:
-            raise BadInput(f"is no number from {low} to {high}", f"{where}.{name}")
+    for name, (value, bounds) in given.items():
+        within(value, bounds, f"{where}.{name}")
 
 
 def _measurement(one: Measurement, key: str, number: int, now: datetime, origin: Origin) -> Measurement:

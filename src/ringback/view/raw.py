@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ringback.collect.possible import possible
 from ringback.errors import BadInput
 from ringback.record import DatagramOutcome, ExchangeRecord, Measurement, Report, Round
 from ringback.verdict.arrivals import Way, as_call, clock_offset, read_end
@@ -50,6 +51,7 @@ def drawn(rounds: Sequence[Round]) -> list[Drawn]:
     found = []
     for each in rounds:
         try:
+            possible(each, "round")
             seen.append(round_evidence(each))
         except BadInput:
             continue
