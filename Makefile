@@ -5,6 +5,8 @@ PYTEST_ARGS ?=
 WORKERS ?= 2
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+# Hundreds of processes are started: modules are compiled once, also where an image says that nothing compiled is kept.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: setup demo test check format bench validate lock
 .DEFAULT_GOAL := setup
