@@ -73,6 +73,18 @@ def test_no_command_at_all_tells_what_there_is(capsys: pytest.CaptureFixture[str
     assert "check" in capsys.readouterr().out
 
 
+def test_who_asks_for_help_waits_for_no_mathematics() -> None:
+    """All commands are told of before numpy or a database is read from the disk: seconds on a small machine."""
+    asked = (
+        "import sys; from ringback.cli import main; main(['--help'])\n"
+        "heavy = {'numpy', 'scipy', 'pyarrow', 'duckdb', 'ibis', 'litestar', 'httpx'} & set(sys.modules)\n"
+        "sys.exit(f'read without need: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "check" in done.stdout
+
+
 def test_the_installed_program_tells_its_version() -> None:
     program = [sys.executable, "-c", "import sys; from ringback.cli import main; sys.exit(main(['--version']))"]
     done = subprocess.run(program, capture_output=True, text=True, timeout=30, check=False)

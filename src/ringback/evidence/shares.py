@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, t
+from scipy.special import betaincinv, stdtrit
 
 Floats = NDArray[np.float64]
 LEVEL = 0.95
@@ -44,7 +44,7 @@ def _worth(values: Floats, clusters: Sequence[Hashable]) -> tuple[float, int]:
     variance = many / (many - 1) * float(np.sum((sums - share * sizes) ** 2)) / n**2
     plain = share * (1 - share)
     # Few clusters know their own variance badly: the ratio of the quantiles' squares (Korn and Graubard 1998).
-    stretch = (float(t.ppf(0.975, n - 1)) / float(t.ppf(0.975, many - 1))) ** 2
+    stretch = (float(stdtrit(n - 1, 0.975)) / float(stdtrit(many - 1, 0.975))) ** 2
     return min(n, plain / variance * stretch) if variance > 0 else float(many), many
 
 
@@ -66,8 +66,8 @@ def share(hits: Sequence[bool], clusters: Sequence[Hashable], level: float = LEV
     worth, many = _worth(values, clusters)
     value, tail = float(values.mean()), (1 - level) / 2
     found = value * worth
-    lower = 0.0 if value == 0 else float(beta.ppf(tail, found, worth - found + 1))
-    upper = 1.0 if value == 1 else float(beta.ppf(1 - tail, found + 1, worth - found))
+    lower = 0.0 if value == 0 else float(betaincinv(found, worth - found + 1, tail))
+    upper = 1.0 if value == 1 else float(betaincinv(found + 1, worth - found, 1 - tail))
     return Estimate(value, (lower, upper), len(values), many, worth)
 
 
@@ -83,6 +83,6 @@ def quantile(values: Sequence[float], clusters: Sequence[Hashable], q: float, le
     worth, many = _worth((array <= point).astype(float), clusters)
     tail = (1 - level) / 2
     found = q * worth
-    low, high = float(beta.ppf(tail, found, worth - found + 1)), float(beta.ppf(1 - tail, found + 1, worth - found))
+    low, high = float(betaincinv(found, worth - found + 1, tail)), float(betaincinv(found + 1, worth - found, 1 - tail))
     bounds = np.quantile(array, [low, high], method="inverted_cdf")
     return Estimate(point, (float(bounds[0]), float(bounds[1])), len(array), many, worth)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from ringback.verdict.arrivals import UDP_HEADERS, Bools, Floats, Way
 
@@ -219,6 +219,6 @@ def _refined(ways: Sequence[Way], rate: float, burst: float) -> tuple[float, tup
     # one packet more or less at each end of the stretch is the grain of the figure
     seconds = float(np.median([way.at[-1] - way.at[0] for way in ways]))
     grain = float(np.median(np.concatenate([way.size for way in ways])) + UDP_HEADERS) / max(seconds, 1.0) / 125
-    half = float(student.ppf(0.975, len(slopes) - 1) * np.std(slopes, ddof=1) / np.sqrt(len(slopes))) / 125
+    half = float(stdtrit(len(slopes) - 1, 0.975) * np.std(slopes, ddof=1) / np.sqrt(len(slopes))) / 125
     half = float(np.hypot(np.hypot(half, grain), EDGE * middle))
     return middle, (max(0.0, middle - half), middle + half)

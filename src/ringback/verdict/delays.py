@@ -6,6 +6,7 @@ another. That excess is the median of a distribution that follows from their spr
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from scipy.special import ndtr
@@ -26,7 +27,7 @@ def excess(struck: Sequence[Way], spared: Sequence[Way]) -> float:
     if not apart or wide <= usual or not _in_order(struck, JITTER * usual):
         return 0.0
     own, distance = float(np.sqrt(wide**2 - usual**2)), float(np.median(apart))
-    medians, spreads = _TABLE
+    medians, spreads = _table()
     # quartiles of what is held up, in distances, rise with the ratio
     ratio = float(np.interp(own / max(distance, 1e-3), RATIOS * spreads, RATIOS))
     return float(np.interp(ratio, RATIOS, medians)) * ratio * distance
@@ -44,6 +45,7 @@ def _in_order(ways: Sequence[Way], by_chance: float) -> bool:
     return bool(later) and float(np.mean(np.concatenate(later))) >= IN_ORDER
 
 
+@cache  # a quarter of a second, which most processes never need
 def _table() -> tuple[Floats, Floats]:
     """Of each ratio: median and distance of quartiles, in standard deviations, of a packet's delay where it and all
     those ahead of it have come."""
@@ -55,6 +57,3 @@ def _table() -> tuple[Floats, Floats]:
         medians.append(middle)
         spreads.append(high - low)
     return np.array(medians), np.array(spreads)
-
-
-_TABLE = _table()

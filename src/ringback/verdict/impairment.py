@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from ringback.record import Arm, Cell, DatagramOutcome, Mechanism, NetworkState, Round, StreamOutcome, Trigger, Try, Udp
 from ringback.verdict import mechanism, quality, shares, transfers
@@ -241,4 +241,4 @@ def _upper(values: Floats) -> float:
     if len(values) < 3:
         return float("inf")
     error = float(np.std(values, ddof=1)) / np.sqrt(len(values))
-    return float(values.mean() + student.ppf(0.975, len(values) - 1) * error)
+    return float(values.mean() + stdtrit(len(values) - 1, 0.975) * error)

@@ -10,7 +10,7 @@ Streams are in `streaming`: their segments are out of sight.
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from ringback.record import Mechanism, Round
 from ringback.verdict import bucket, cutoff, delays, streaming
@@ -213,7 +213,7 @@ def _half_width(one: Floats, two: Floats) -> float:
     freedom = (first + second) ** 2 / (
         first**2 / (len(one) - 1) + (second**2 / (len(two) - 1) if len(two) > 1 else 0.0)
     )
-    return float(student.ppf(0.975, freedom)) * float(np.sqrt(first + second))
+    return float(stdtrit(freedom, 0.975)) * float(np.sqrt(first + second))
 
 
 def _drained(struck: list[Way], spared: list[Way], delay: float) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 CONFIDENCE = 0.95
 
@@ -23,8 +23,8 @@ def counted(hits: float, n: float, confidence: float = CONFIDENCE) -> Share:
     """Of n independent tries, `hits` succeeded; either may be fractional (an effective number)."""
     if n <= 0:
         return Share(0.0, 0.0, 1.0, 0.0)
-    lower = 0.0 if hits <= 0 else float(beta.ppf(1 - confidence, hits, n - hits + 1))
-    upper = 1.0 if hits >= n else float(beta.ppf(confidence, hits + 1, n - hits))
+    lower = 0.0 if hits <= 0 else float(betaincinv(hits, n - hits + 1, 1 - confidence))
+    upper = 1.0 if hits >= n else float(betaincinv(hits + 1, n - hits, confidence))
     return Share(hits / n, lower, upper, n)
 
 

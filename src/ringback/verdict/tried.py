@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from ringback.record import Mechanism, Try
 from ringback.verdict import mechanism
@@ -97,7 +97,7 @@ def trip_ms(tries: Sequence[Try], confidence: float = CONFIDENCE) -> tuple[float
     known = np.array([t.rtt_ms for t in tries if t.rtt_ms is not None], dtype=float)
     if len(known) < 3:
         return None
-    half = float(student.ppf(confidence, len(known) - 1)) * float(np.std(known, ddof=1)) / np.sqrt(len(known))
+    half = float(stdtrit(len(known) - 1, confidence)) * float(np.std(known, ddof=1)) / np.sqrt(len(known))
     mean = float(known.mean())
     return mean - half, mean, mean + half
 

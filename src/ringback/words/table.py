@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ringback.record import Measurement, NetworkRecord, Status, Try
-from ringback.verdict.tried import good
 from ringback.words.cell import cell
 from ringback.words.explanation import Explanation, explain_all
 from ringback.words.naming import app_title, function_name, path_name, paths_of
@@ -90,6 +89,8 @@ def table(
 def tries_table(tries: Sequence[Try], language: Language = "en") -> RenderableType:
     """How many of the tries at the apps' own servers, and at others, got a good answer (a name that is denied
     or falsely told has none); from here and from outside."""
+    from ringback.verdict.tried import good  # numpy and scipy come with it: too long for who asks for help
+
     phrases = load(language)
     kinds = {
         "neutral": phrases.say("tries.neutral"),
