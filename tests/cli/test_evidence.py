@@ -45,9 +45,12 @@ def test_a_folder_that_is_not_there_is_not_called_empty(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_in_place_of_the_folder_is_called_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", [["claims"], ["import", "ndjson", "table.csv"]], ids=["claims", "import"])
+def test_a_file_in_place_of_the_folder_is_called_a_file(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "table.csv").touch()
-    assert main(["claims", "--data", str(tmp_path / "table.csv")]) == Exit.USAGE
+    assert main([*command, "--data", str(tmp_path / "table.csv")]) == Exit.USAGE
     assert "table.csv: is a file, not a folder" in capsys.readouterr().err
 
 

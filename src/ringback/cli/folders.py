@@ -57,9 +57,15 @@ def lake_folder(data: Path | None) -> Path:
 
 def kept_lake(data: Path | None) -> Path:
     """The same, to read from. Raises BadInput for a named folder that isn't there (it would look empty) or is none."""
-    if data is not None and not data.is_dir():
-        what = "is a file, not a folder" if data.exists() else "there is no such folder"
-        raise BadInput(what, f"--data {data}")
+    if data is not None and not data.exists():
+        raise BadInput("there is no such folder", f"--data {data}")
+    return lake_to_fill(data)
+
+
+def lake_to_fill(data: Path | None) -> Path:
+    """The same, to write to: a named folder may have to be made. Raises BadInput for one that is none."""
+    if data is not None and data.exists() and not data.is_dir():
+        raise BadInput("is a file, not a folder", f"--data {data}")
     return lake_folder(data)
 
 

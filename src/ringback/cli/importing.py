@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ringback.cli import speech
 from ringback.cli.exits import Exit
-from ringback.cli.folders import invented, lake_folder, make_private
+from ringback.cli.folders import invented, lake_to_fill, make_private
 from ringback.cli.needs import observatory
 from ringback.errors import BadInput, Damaged
 from ringback.words import Language, Phrases, harmless, load
@@ -46,7 +46,7 @@ def import_files(
     if not files:
         raise BadInput("names no file", "import")
     phrases = load(speech.language(lang))
-    folder = lake_folder(data)
+    folder = lake_to_fill(data)
     if country := invented(folder.parent):
         what = f"holds the emulated country {country}, whose people are invented; name another folder"
         raise BadInput(what, f"--data {folder.parent}")
