@@ -194,6 +194,53 @@ def test_undecided_failures_may_all_or_none_have_been_restricted_in_a_contrast(k
     assert (sure.settled, doubted.settled) == (True, False)
 
 
+@pytest.mark.parametrize("kind", ["region", "two groups", "preference"])
+def test_networks_whose_failures_were_all_left_undecided_stand_in_a_contrast_too(kind: str) -> None:
+    """A network on which every test timed out on its one try is the most doubtful of all, and decides nothing."""
+
+    def contrast(undecided: int, *, here: bool = False) -> Difference:
+        some = [Count(i, ((1.0, 1.0),) * 16 + ((0.0, 1.0),) * 24) for i in range(4)]
+        none = [Count(i + 4, ((0.0, 1.0),) * 40) for i in range(4)]
+        own = [one.posterior for one in prevalence([*some, *none])]
+        blocked, spared = own[:4] + [None] * (undecided * here), own[4:] + [None] * (undecided * (not here))
+        rng = np.random.default_rng(1)
+        if kind == "region":
+            return each_against_the_rest({"some": blocked, "none": spared}, rng)["some"]
+        if kind == "two groups":
+            return between(blocked, spared, rng)
+        # on the same networks, of which the undecided ones decided the other app
+        decided = own[4:5] * undecided
+        blocked, spared = (blocked, spared + decided) if here else (blocked + decided, spared)
+        return preference_gap(dict(enumerate(spared)), dict(enumerate(blocked)), rng, verified=True)
+
+    sure = contrast(0)
+    assert sure.interval is not None
+    assert sure.settled
+    for here in (False, True):
+        doubted = contrast(12, here=here)
+        assert doubted.interval is not None
+        assert (doubted.value, doubted.n) == (sure.value, sure.n)
+        if here:
+            assert doubted.interval[1] == pytest.approx(0.25 * sure.interval[1] + 0.75, abs=0.03)
+        else:
+            share = 0.25 if kind == "preference" else 1.0  # of the networks where any is known to be restricted
+            assert doubted.interval[0] == pytest.approx(share * sure.interval[0] - 0.75, abs=0.03)
+            assert not doubted.settled
+
+
+def test_a_region_of_undecided_failures_has_no_contrast_but_stands_among_the_others() -> None:
+    some = [Count(i, ((1.0, 1.0),) * 16 + ((0.0, 1.0),) * 24) for i in range(4)]
+    none = [Count(i + 4, ((0.0, 1.0),) * 40) for i in range(4)]
+    own = [one.posterior for one in prevalence([*some, *none])]
+    rng = np.random.default_rng(1)
+    found = each_against_the_rest({"some": own[:4], "none": own[4:], "lost": [None] * 12}, rng)
+    assert found.keys() == {"some", "none"}
+    assert not found["some"].settled
+    assert each_against_the_rest({"some": own[:4], "lost": [None]}, rng) == {}
+    assert between(own[:4], [None], rng).withheld is not None
+    assert preference_gap({1: None}, {1: own[0]}, rng, verified=True).withheld is not None
+
+
 def test_the_preference_gap_is_withheld_while_the_comparators_wire_is_unverified() -> None:
     cells = prevalence([Count(i, tuple((float(j < 18 * (i % 2)), 1.0) for j in range(20))) for i in range(8)])
     posterior = [cell.posterior for cell in cells if cell.posterior is not None]

@@ -10,9 +10,11 @@ from litestar.testing import TestClient
 from ringback.catalogue import load as catalogue
 from ringback.cli import main
 from ringback.cli.exits import Exit
+from ringback.store import Lake, Reading, Selection
 from ringback.view import Pages
 from ringback.view.address import View
-from ringback.view.contrasts import Contrasts
+from ringback.view.contrasts import Contrasts, contrasts
+from tests.store.observations import seen
 
 WEEK = "since=2025-08-12&until=2025-08-16"
 
@@ -71,6 +73,25 @@ def test_the_command_says_the_same_in_words_and_as_json(observatory: Path, capsy
     assert "RU-MOW" in words
     assert re.search(r" -0\.\d\d to \d\.\d\d", words), "what is below zero is not told between two dashes"
     assert "withheld: how the preferred app's calls look is not verified" in " ".join(words.split())
+
+
+def test_a_region_is_not_settled_by_leaving_out_networks_on_which_all_failed_undecided(tmp_path: Path) -> None:
+    def found(lost: int) -> list[tuple[str, int, bool]]:
+        """Half of the calls restricted on each of RU-MOW's three networks and none on RU-SPE's three, of which so many
+        more decided nothing: region, its networks, settled."""
+        mixed, lake = ("restricted", "working"), Lake(tmp_path / str(lost))
+        statuses = [("RU-MOW", mixed)] * 3 + [("RU-SPE", ("working",))] * 3 + [("RU-SPE", ("insufficient",))] * lost
+        lake.append(
+            seen(asn=64500 + i, region=region, status=status, failed=int(status != "working"), cluster=f"{i}-{j}",
+                 source="ooni", measurement=f"{i}-{j}")
+            for i, (region, each) in enumerate(statuses)
+            for j, status in enumerate(each * (20 // len(each)))
+        )  # fmt: skip
+        told = contrasts(Reading(lake), Selection(), "whatsapp", "voice").regions
+        return [(one.region, one.networks, one.settled) for one in told]
+
+    assert found(0) == [("RU-MOW", 3, True), ("RU-SPE", 3, True)]
+    assert found(9) == [("RU-MOW", 3, False), ("RU-SPE", 3, False)]
 
 
 def test_of_an_empty_store_nothing_is_told(tmp_path: Path, empty: Pages, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 
 from ringback.catalogue import load as catalogue
 from ringback.evidence import observed
-from ringback.evidence.contrasts import Difference, each_against_the_rest, preference_gap
-from ringback.evidence.prevalence import Posterior, prevalence
+from ringback.evidence.contrasts import Difference, Network, each_against_the_rest, preference_gap
+from ringback.evidence.prevalence import prevalence
 from ringback.evidence.shares import share
 from ringback.store import Reading, Selection
 
@@ -23,7 +23,8 @@ SEED = 20250813  # the same data give the same digits
 
 class RegionContrast(msgspec.Struct, frozen=True):
     """difference: mean restricted share of the region's networks minus that of all others, -1..1, with an interval that
-    holds for all regions together (95 %); networks: how many of the region's; settled: the interval excludes 0."""
+    holds for all regions together (95 %); networks: how many of the region's with something decided; settled: the
+    interval excludes 0."""
 
     region: str
     difference: float | None
@@ -89,22 +90,25 @@ class _Network(msgspec.Struct, frozen=True):
     region: str | None
 
 
-def _networks(reading: Reading, chosen: Selection) -> dict[_Network, Posterior]:
-    """What is known of each network's share, region by region."""
+def _networks(reading: Reading, chosen: Selection) -> dict[_Network, Network]:
+    """What is known of each network's share, region by region; None where tests failed and none was decided."""
     cells = reading.cells(("asn", "region"), chosen, clustered=True)
     estimated = zip(cells, prevalence(observed.counts(cells)), strict=True)
-    keyed = ((msgspec.convert(cell.keys, _Network), found.posterior) for cell, found in estimated)
-    return {key: posterior for key, posterior in keyed if posterior is not None and key.asn is not None}
+    telling = [(cell, found.posterior) for cell, found in estimated if found.posterior is not None or cell.doubtful]
+    keyed = ((msgspec.convert(cell.keys, _Network), posterior) for cell, posterior in telling)
+    return {key: posterior for key, posterior in keyed if key.asn is not None}
 
 
 def _regions(reading: Reading, chosen: Selection, least: int) -> list[RegionContrast]:
     people = {cell.keys["region"]: cell.participants for cell in reading.cells(("region",), chosen)}
-    groups: dict[str, list[Posterior]] = {}
+    groups: dict[str, list[Network]] = {}
     for key, one in sorted(_networks(reading, chosen).items(), key=lambda item: (item[0].region or "", item[0].asn)):
         if key.region is not None:
             groups.setdefault(key.region, []).append(one)
     return [
-        RegionContrast(region, found.value, found.interval, len(groups[region]), found.settled)
+        RegionContrast(
+            region, found.value, found.interval, sum(one is not None for one in groups[region]), found.settled
+        )
         for region, found in each_against_the_rest(groups, np.random.default_rng(SEED)).items()
         if people.get(region, 0) >= least
     ]
