@@ -20,7 +20,7 @@ DEAD_STRETCH = 0.6  # seconds without any packet
 NAMES_ALIVE = 0.5  # of the controls' questions answered
 DEAD_SHARE = 0.1  # of an arm's exchanges that may still show one
 SUSPECT = 5.0  # an e-value from which calls are heard in full again
-STRIKING = 3.0  # an e-value from which a link that is unusable in any case is measured further
+STRIKING = 3.0  # an e-value from which a link, or names, that are unusable in any case are measured further
 NEARLY = 20.0  # of ENOUGH_WORKING, which a brief round makes up for
 CROWDED_SERIES = 12  # of calls that fare well with fewer at once, in small rounds
 PATCHY = "loss-third"  # the one harm that needs a second round, but not a long one
@@ -175,8 +175,9 @@ class CellTrial:
             heard = [each for each in self.rounds[self._heard_from :] if each.drawn != "slot"]
             self._unusable = streams_unusable(self.cell, heard)
         self.evidence = combine(self._weighed, self._forms)
-        if any(each.form == "dns" for each in self.rounds) and self._names_dead:
-            # Where UDP is blocked or loses most, names can't speak for or against this app.
+        names = max((e for (form, _), e in self.evidence.factors.items() if form == "dns"), default=0.0)
+        if names < STRIKING and any(each.form == "dns" for each in self.rounds) and self._names_dead:
+            # Where UDP is blocked or loses most, names can't speak for this app, and where they don't, nor against it.
             living = combine([e for e in self._weighed if e.form != "dns"], [f for f in self._forms if f != "dns"])
             self.evidence = replace(self.evidence, e_working=living.e_working, working=living.working)
 
