@@ -13,7 +13,7 @@ from ringback.lab.operator import Operator
 from ringback.sim.link import LinkParameters
 from ringback.sim.net import SimNet, SimPath, Tunnel
 from ringback.sim.packet import Packet, Passage
-from ringback.trial.seam import Answer, Ask, Delivered, Event, Open, Received, Refused, Send, Write
+from ringback.trial.seam import Answer, Ask, Delivered, Event, Open, Received, Refused, Send, Sent, Write
 from tests.net.ends import Diarist
 
 pytestmark = [
@@ -87,6 +87,20 @@ def test_a_peer_that_fails_in_itself_ends_the_session_with_what_failed() -> None
     near = Diarist([Ask(1, "open", b"me")], until=lambda diary: any(type(e) is Answer for e in diary))
     with pytest.raises(ZeroDivisionError, match="in the peer"):
         converse(near, Broken(), net(), 1, {}, {}, lambda end: end.diary)
+
+
+def test_a_peer_that_fails_on_a_packet_ends_the_session_with_what_failed() -> None:
+    def reply(event: Event) -> list:
+        if type(event) is Received:
+            raise ZeroDivisionError("on a packet")
+        return []
+
+    near = Diarist(
+        [Open(1, "udp", PEER, 3478, "direct"), Send(1, 0.0, b"datagram", 0), Send(1, 1.0, b"another", 1)],
+        until=lambda diary: sum(type(e) is Sent for e in diary) == 2,
+    )
+    with pytest.raises(ZeroDivisionError, match="on a packet"):
+        converse(near, Answering(reply=reply), net(), 1, {"udp": [3478]}, {}, lambda end: end.diary)
 
 
 def test_the_operator_of_a_scenario_stands_in_the_router() -> None:

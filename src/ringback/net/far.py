@@ -9,7 +9,7 @@ import contextlib
 import logging
 import socket
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -67,6 +67,10 @@ class Ports:
         )
 
 
+def _log(error: Exception) -> None:
+    log.error("the peer's end failed on an event", exc_info=error)
+
+
 class _Accepted(NamedTuple):
     stream: Stream
     address: str
@@ -75,12 +79,19 @@ class _Accepted(NamedTuple):
 class FarDriver:
     """Drives one `PeerEnd`. Start and use it on one running loop (asyncio's own or uvloop).
 
-    paths: for the flows the end opens itself (tries as the vantage); by default `direct` alone. An error that the end
-    raises in a callback is logged, and the driver goes on: one participant must not stop the others.
+    paths: for the flows the end opens itself (tries as the vantage); by default `direct` alone. fail: told of an error
+    that the end raises in a callback, after which the driver goes on; by default it is logged: one participant must not
+    stop the others.
     """
 
-    def __init__(self, end: PeerEnd, paths: Mapping[str, PathBinding] | None = None) -> None:
+    def __init__(
+        self,
+        end: PeerEnd,
+        paths: Mapping[str, PathBinding] | None = None,
+        fail: Callable[[Exception], None] | None = None,
+    ) -> None:
         self._end = end
+        self._fail = fail if fail is not None else _log
         self._paths = paths if paths is not None else {"direct": Direct()}
         self._udp: dict[int, socket.socket] = {}
         self._tcp: list[socket.socket] = []
@@ -112,7 +123,7 @@ class FarDriver:
             self._end,
             {Open: self._open, Write: self._write, Close: self._close},
             self._transmit,
-            lambda error: log.error("the peer's end failed on an event", exc_info=error),
+            self._fail,
         )
         self._pump = pump
         self._flows = Flows(self._paths, pump.feed, pump.when)

@@ -57,18 +57,22 @@ def converse(
     between = NamespaceNet(net.participant, net.peer, net.paths[net.direct], net.hosts, host_ports, seed, vpn, tunnel)
 
     async def serve(ready: Report) -> None:
-        driver = FarDriver(far)
         broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def answer(what: str, body: bytes, source: str) -> bytes:
+        def end(error: Exception) -> None:
             """What fails in the peer itself ends it: else it would be taken for a partner that the network silenced."""
+            if not broken.done():
+                broken.set_exception(error)
+
+        driver = FarDriver(far, fail=end)
+
+        def answer(what: str, body: bytes, source: str) -> bytes:
             try:
                 return driver.answer(what, body, source)
             except BadInput:
                 raise
             except Exception as error:
-                if not broken.done():
-                    broken.set_exception(error)
+                end(error)
                 raise
 
         ports = await driver.start(net.peer, peer_ports.get("udp", ()), peer_ports.get("tcp", ()))
