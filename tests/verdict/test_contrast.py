@@ -145,6 +145,18 @@ def test_names_are_compared_with_names_alone() -> None:
     assert contrast.compare(TEXT, tries + NEUTRAL_TCP + silent).outcome == "undecided"
 
 
+def test_a_host_that_is_silent_is_accused_of_beside_a_network_that_drops_all_udp() -> None:
+    """Neutral hosts answer there as hosts do, by TCP; that no name is told and no ping comes back is another matter."""
+    tries = [connect("here", "app", "generic_timeout_error") for _ in range(6)]
+    tries += [connect("vantage", "app", None) for _ in range(6)]
+    no_udp = [train("here", "neutral", [], f"n{i}", sent=5) for i in range(6)]
+    no_udp += [connect("here", "neutral", "generic_timeout_error", f"n{i}.example", "dns") for i in range(6)]
+    result = contrast.compare(TEXT, tries + NEUTRAL_TCP + no_udp)
+    assert (result.outcome, result.trigger, result.finding.mechanism) == ("accuses", "destination", "drop")
+    calls = [train("here", "app", []) for _ in range(6)] + VANTAGE
+    assert contrast.compare(VOICE, calls + NEUTRAL_TCP + no_udp).outcome == "undecided"
+
+
 def test_another_apps_silence_is_not_this_ones() -> None:
     tries = [train("here", "app", []) for _ in range(6)] + VANTAGE + NEUTRAL
     assert contrast.compare(Cell("max", "voice"), tries).outcome == "undecided"

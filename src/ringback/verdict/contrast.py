@@ -159,7 +159,8 @@ class _Group:
     def contrast(self, counts: Sequence[Counted]) -> Contrast:
         here, alike = self._here(self.own), self._here(self.alike)
         vantage = [t for t in self.own if t.where == "vantage"]
-        if not here or not _neutral_answers(self._here(self.others)):
+        hosts = [t for t in self._here(self.others) if t.form != "dns"]  # a name is no host
+        if not here or not _neutral_answers(hosts):
             return UNDECIDED
         if len(here) >= MIN_DOWN and len(vantage) >= MIN_DOWN and not any(good(t) for t in self.own):
             return Contrast("down", Finding("none"))
