@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import msgspec
 import pytest
 
-from ringback.record import Cell, DatagramOutcome, IcmpError, Round, StreamOutcome, Try, Verdict
+from ringback.record import Cell, DatagramOutcome, IcmpError, Round, Status, StreamOutcome, Try, Verdict
 from ringback.verdict.evidence import CellEvidence
 from ringback.verdict.judge import Context, judge
 from tests.verdict.build import Effect, dns_round, stream_round, voice_round
@@ -188,6 +188,24 @@ def test_an_app_that_is_down_is_down_behind_a_white_list_and_over_a_restricted_t
     assert judge(VOICE, [], walled, replace(CONTEXT, state="whitelist")).status == "service-down"
     listed_elsewhere = [t for t in walled if t.where == "here"]  # the vantage's word never came
     assert judge(VOICE, [], listed_elsewhere, replace(CONTEXT, state="whitelist")).status == "impaired"
+
+
+@pytest.mark.parametrize("status", ["restricted", "impaired"])
+def test_calls_that_are_down_are_so_over_a_blocked_tunnel_too_where_nothing_else_was_tried(status: Status) -> None:
+    """As on the direct path: nobody is kept from a service that nobody reaches."""
+    outer = Verdict(status=status, mechanism="drop", trigger="payload", e_value=1e6, threshold=1e4)
+    inside = Cell("whatsapp", "voice", "outgoing", "relay", "vpn")
+    blocked = replace(CONTEXT, outer=outer)
+    verdict = judge(inside, [], HEALTHY + RELAY_DOWN, blocked)
+    assert (verdict.status, verdict.mechanism, verdict.basis) == ("service-down", "none", "contrast")
+    answered_outside = [t for t in RELAY_DOWN if t.where == "here"] + trains("vantage", "app", 25, app="whatsapp")
+    assert judge(inside, [], HEALTHY + answered_outside, blocked).status == status
+    silent_here = [t for t in HEALTHY + RELAY_DOWN if (t.where, t.kind) != ("here", "neutral")]
+    assert judge(inside, [], silent_here, blocked).status == status
+    text_answers = HEALTHY + RELAY_DOWN + connects("app", True, app="whatsapp", where="vantage")
+    assert judge(inside, [], text_answers, blocked).status == status
+    others = [msgspec.structs.replace(t, app="signal") if t.app == "whatsapp" else t for t in RELAY_DOWN]
+    assert judge(inside, [], HEALTHY + others, blocked).status == status
 
 
 def test_a_link_too_bad_for_calls_is_impaired_without_a_trigger() -> None:

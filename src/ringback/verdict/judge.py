@@ -129,12 +129,24 @@ def _by_outer(seen: _Seen) -> Verdict | None:
     outer = seen.context.outer
     if outer is None or outer.status not in ("restricted", "impaired") or seen.cell.path == "direct":
         return None
+    if _down_outside(seen):
+        return _down(seen)
     own = seen.base()
     by_address = (outer.status, outer.basis) == ("restricted", "contrast")
     return msgspec.structs.replace(
         outer, mos=own.mos, control_mos=own.control_mos, bypassed_by=list(seen.context.bypassed_by),
         reason="exit" if by_address else "outer-protocol",
     )  # fmt: skip
+
+
+def _down_outside(seen: _Seen) -> bool:
+    """Whether the function's own hosts answer nowhere by what was tried outside of the tunnel: inside, where nothing
+    passes, neutral hosts are silent too, so that silence there says nothing of a service. One answer of any function's
+    host, and the app is not down: then the tunnel's restriction is what the cell has."""
+    hosts = [t for t in seen.tries if (t.kind, t.app) == ("app", seen.cell.app) and t.form != "dns"]
+    if any(t.answered or t.received for t in hosts):
+        return False
+    return contrast.compare(msgspec.structs.replace(seen.cell, path="direct"), seen.tries).outcome == "down"
 
 
 def _randomised(seen: _Seen) -> Verdict | None:
@@ -232,8 +244,10 @@ def _contrast(seen: _Seen) -> Verdict | None:
 
 
 def _service_down(seen: _Seen) -> Verdict | None:
-    if seen.contrast.outcome != "down":
-        return None
+    return _down(seen) if seen.contrast.outcome == "down" else None
+
+
+def _down(seen: _Seen) -> Verdict:
     return _with(seen.base(), Finding("none"), status="service-down", basis="contrast", scope="app", e_value=None,
                  threshold=None, reason="silent-everywhere")  # fmt: skip
 
