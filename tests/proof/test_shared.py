@@ -49,6 +49,21 @@ def test_a_queue_that_medias_connections_share_is_named(kbps: int) -> None:
     assert verdict.rate_kbps == pytest.approx(kbps, rel=0.15)
 
 
+@pytest.mark.parametrize(
+    ("kind", "action"),
+    [
+        ("police", 'kind = "police", kbps = 400, burst_kbytes = 16, per = "host"'),
+        ("shape", 'kind = "shape", kbps = 400, queue_ms = 200, per = "network"'),
+    ],
+)
+def test_a_limit_that_both_of_an_apps_transports_share_is_named(kind: str, action: str) -> None:
+    """Telegram's obfuscated connections and its TLS ones fill the same bucket; those of one alone use half of it."""
+    (verdict,) = told("telegram", "media", action, 1)
+    assert verdict.mechanism == kind
+    assert verdict.rate_kbps_interval is not None
+    assert verdict.rate_kbps_interval[0] <= 400 <= verdict.rate_kbps_interval[1]
+
+
 @pytest.mark.parametrize("action", ['kind = "loss", share = 0.25', 'kind = "loss", share = 0.3'])
 def test_losses_are_no_shared_limit(action: str) -> None:
     for seed in (1, 2, 3):

@@ -4,7 +4,7 @@ Datagram exchanges become `Call`s on one clock (the near end's), streams stay as
 under way when the round was read are left out, whichever arm they belong to.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,8 @@ from ringback.record import Arm, DatagramOutcome, ExchangeRecord, Lane, Round, S
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Factor = Literal["payload", "port"]
+Timed = tuple[float, StreamOutcome]
+"""A stream and when it began, s, near clock."""
 
 UDP_HEADERS = 28  # IPv4 and UDP; bytes
 UDP_HEADER = 8
@@ -70,14 +72,14 @@ class Pool:
     """The exchanges that a factor singles out (`struck`) and the ones like them but for it (`spared`).
 
     together, together_streams: all that the factor singles out, also where another strikes as well: what a limit that
-    they share would meet; streams with when each began, s, near clock."""
+    they share would meet."""
 
     struck: tuple[Call, ...]
     spared: tuple[Call, ...]
     struck_streams: tuple[StreamOutcome, ...]
     spared_streams: tuple[StreamOutcome, ...]
     together: tuple[Call, ...] = ()
-    together_streams: tuple[tuple[float, StreamOutcome], ...] = ()
+    together_streams: tuple[Timed, ...] = ()
 
     @property
     def streams(self) -> bool:
@@ -88,7 +90,7 @@ def struck_by(factor: Factor, arm: Arm) -> bool:
     return arm.payload == "original" if factor == "payload" else arm.port == "app"
 
 
-def pool(rounds: Iterable[Round], factor: Factor, other: Factor | None = None) -> Pool:
+def pool(rounds: Sequence[Round], factor: Factor, other: Factor | None = None) -> Pool:
     """Exchanges of all rounds. `other`: the second factor, where it strikes as well; exchanges that it strikes are
     then left out of both sides."""
     struck: list[Call] = []
@@ -96,7 +98,6 @@ def pool(rounds: Iterable[Round], factor: Factor, other: Factor | None = None) -
     struck_streams: list[StreamOutcome] = []
     spared_streams: list[StreamOutcome] = []
     together: list[Call] = []
-    together_streams: list[tuple[float, StreamOutcome]] = []
 
     def hit(arm: Arm, by: Factor | None) -> bool:
         return by is not None and struck_by(by, arm)
@@ -112,16 +113,22 @@ def pool(rounds: Iterable[Round], factor: Factor, other: Factor | None = None) -
                 if not hit(arm, other):
                     (struck if hit(arm, factor) else spared).append(call)
         for x in each.exchanges:
-            if not isinstance(x.outcome, StreamOutcome):
-                continue
-            if hit(x.spec.arm, factor):
-                together_streams.append((x.started_at, _from_start(x)))
-            if not hit(x.spec.arm, other):
+            if isinstance(x.outcome, StreamOutcome) and not hit(x.spec.arm, other):
                 (struck_streams if hit(x.spec.arm, factor) else spared_streams).append(_from_start(x))
     return Pool(
         tuple(struck), tuple(spared), tuple(struck_streams), tuple(spared_streams), tuple(together),
-        tuple(together_streams),
+        tuple(singled_out(rounds, [factor])),
     )  # fmt: skip
+
+
+def singled_out(rounds: Iterable[Round], factors: Collection[Factor]) -> list[Timed]:
+    """The streams that any of the factors strikes."""
+    return [
+        (x.started_at, _from_start(x))
+        for each in rounds
+        for x in each.exchanges
+        if isinstance(x.outcome, StreamOutcome) and any(struck_by(factor, x.spec.arm) for factor in factors)
+    ]
 
 
 def _from_start(x: ExchangeRecord) -> StreamOutcome:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ringback.record import StreamOutcome
 from ringback.verdict import transfers, turns
-from ringback.verdict.arrivals import Floats
+from ringback.verdict.arrivals import Floats, Timed
 from ringback.verdict.finding import Side
 
 FEWEST = 5  # transfers of one way
@@ -53,9 +53,7 @@ class Shared:
     ahead: float
 
 
-def fit(
-    timed: Sequence[tuple[float, StreamOutcome]], spared: Sequence[StreamOutcome], slow: Sequence[Side]
-) -> list[Shared]:
+def fit(timed: Sequence[Timed], spared: Sequence[StreamOutcome], slow: Sequence[Side]) -> list[Shared]:
     """The limits that hold for streams together, of the ways that are `slow`. timed: each with when it began, s."""
     found = []
     for side in slow:
@@ -71,7 +69,7 @@ def fit(
     return found
 
 
-def curves(timed: Sequence[tuple[float, StreamOutcome]], spared: Sequence[StreamOutcome], side: Side) -> list[Curve]:
+def curves(timed: Sequence[Timed], spared: Sequence[StreamOutcome], side: Side) -> list[Curve]:
     by = turns.clocks(spared)
     found = []
     for start, stream in timed:

@@ -27,7 +27,7 @@ from ringback.record import (
     Verdict,
 )
 from ringback.verdict import contrast, impairment, mechanism, penalty
-from ringback.verdict.arrivals import UDP_HEADER, Factor, struck_by
+from ringback.verdict.arrivals import UDP_HEADER, Factor, singled_out, struck_by
 from ringback.verdict.evidence import CellEvidence, cell_evidence
 from ringback.verdict.finding import NUMBERS, RANK, Finding
 from ringback.verdict.quality import MIN_MOS, Codec, due
@@ -208,11 +208,24 @@ def _punished(slots: Sequence[Round], factor: tuple[str, str]) -> list[Round]:
 
 
 def finding_of(rounds: Sequence[Round], factor: tuple[str, str], named: Sequence[tuple[str, str]]) -> Finding:
-    form, which = factor
-    struck: Factor = "port" if which == "port" else "payload"
+    form = factor[0]
+    struck = _factor(factor)
     other: Factor = "payload" if struck == "port" else "port"
     both = (form, other) in named
-    return mechanism.fit([r for r in rounds if r.form == form], struck, other if both else None)
+    beside = [
+        stream
+        for another in sorted({f for f, _ in named} - {form})
+        for stream in singled_out(_of_form(rounds, another), {_factor(each) for each in named if each[0] == another})
+    ]
+    return mechanism.fit(_of_form(rounds, form), struck, other if both else None, beside)
+
+
+def _factor(named: tuple[str, str]) -> Factor:
+    return "port" if named[1] == "port" else "payload"
+
+
+def _of_form(rounds: Sequence[Round], form: str) -> list[Round]:
+    return [r for r in rounds if r.form == form]
 
 
 def _trigger(form: str, factor: str, named: Sequence[tuple[str, str]]) -> Trigger:

@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 from ringback.record import Mechanism, Round
 from ringback.verdict import bucket, cutoff, delays, streaming
-from ringback.verdict.arrivals import UDP_HEADERS, Call, Factor, Floats, Way, pool
+from ringback.verdict.arrivals import UDP_HEADERS, Call, Factor, Floats, Timed, Way, pool
 from ringback.verdict.finding import Finding, Side, joined
 
 MAJORITY = 0.5
@@ -29,12 +29,12 @@ ALIKE_S = 0.005  # s between the quartiles of what does not wait in a queue, bey
 ALIKE = 1.0  # log likelihood by which one explanation must be ahead
 
 
-def fit(rounds: Sequence[Round], factor: Factor, other: Factor | None = None) -> Finding:
+def fit(rounds: Sequence[Round], factor: Factor, other: Factor | None = None, beside: Sequence[Timed] = ()) -> Finding:
     """The mechanism behind a difference made by `factor`, over rounds of one form. `other`: the second factor, where
-    it makes a difference of its own."""
+    it makes a difference of its own. beside: the cell's streams of other forms that something strikes as well."""
     seen = pool(rounds, factor, other)
     if seen.streams:
-        return streaming.fit(seen.struck_streams, seen.spared_streams, seen.together_streams)
+        return streaming.fit(seen.struck_streams, seen.spared_streams, seen.together_streams, beside)
     form = rounds[0].form if rounds else ""
     return fit_calls(seen.struck, seen.spared, form == "dns", seen.together)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ringback.record import Mechanism, StreamOutcome
 from ringback.verdict import envelope, joint, messages, stalls, transfers, turns
-from ringback.verdict.arrivals import Floats
+from ringback.verdict.arrivals import Floats, Timed
 from ringback.verdict.finding import Finding, Side, joined
 from ringback.verdict.transfers import IP_HEADERS, MSS, median, share
 
@@ -35,10 +35,11 @@ BURST_SHARE = 0.25  # of arrivals close on the one before: fewer behind a queue,
 def fit(
     struck: Sequence[StreamOutcome],
     spared: Sequence[StreamOutcome],
-    together: Sequence[tuple[float, StreamOutcome]] = (),
+    together: Sequence[Timed] = (),
+    beside: Sequence[Timed] = (),
 ) -> Finding:
-    """The mechanism behind the struck streams' difference from the spared ones. together: those that may share a limit,
-    with when each began, s; without them none is looked for."""
+    """The mechanism behind the struck streams' difference from the spared ones. together: those that may share a limit;
+    without them none is looked for. beside: those of other forms that may share it too."""
     if not struck:
         return Finding("unknown")
     if (late := _late_handshakes(struck, spared) or _late_openings(struck, spared)) is not None:
@@ -56,7 +57,7 @@ def fit(
     found = _slowed(struck, spared, uneven)
     if not together or found.mechanism not in ("police", "shape", "loss", "unknown"):
         return found
-    shared = _together(together, spared, list(_speeds(struck, spared, below=SLOWER)))
+    shared = _together(together, spared, list(_speeds(struck, spared, below=SLOWER)), beside)
     # a queue's rate is read off a single curve more exactly, if it was not several curves' each
     return found if shared is None or _same_queue(found, shared) else shared
 
@@ -212,13 +213,13 @@ def _slowed(struck: Sequence[StreamOutcome], spared: Sequence[StreamOutcome], un
 
 
 def _together(
-    timed: Sequence[tuple[float, StreamOutcome]], spared: Sequence[StreamOutcome], slow: Sequence[Side]
+    timed: Sequence[Timed], spared: Sequence[StreamOutcome], slow: Sequence[Side], beside: Sequence[Timed]
 ) -> Finding | None:
     """A limit that all share; None where none is likelier than a limit on each or than chance."""
     struck = [s for _, s in timed]
     shifts = _first_byte_shifts(struck, spared)
     found = []
-    for one in joint.fit(timed, spared, slow):
+    for one in joint.fit([*timed, *beside], spared, slow):
         out = one.side == "out"
         opening = median([float(s.up_expected - s.up_last if out else s.arrivals[0][1]) for s in struck if s.arrivals])
         queue = _queue_score(_views(struck, one.side), MSS / one.rate, shifts, opening) > SHARED_QUEUE
