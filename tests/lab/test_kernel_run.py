@@ -84,7 +84,8 @@ class TestBetweenKernels:
             assert call.verdict.status == call.truth.status == "restricted"
             assert (call.verdict.mechanism, call.verdict.trigger) == ("drop", "payload")
         media = by_function["media", None].verdict
-        assert media.e_value is not None and media.threshold is not None
+        assert media.e_value is not None
+        assert media.threshold is not None
         assert media.e_value < media.threshold / 10  # by chance in 1 of 300 runs at most: the times are a real clock's
         assert media.status in ("working", "insufficient")
         assert steps[-1] == (3, 3)
