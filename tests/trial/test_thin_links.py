@@ -161,3 +161,25 @@ def test_texts_of_a_thin_link_leave_a_budget_something_for_calls() -> None:
         assert [s.trial.cell.function for s in schedule.next({}, 0.0, size)] == ["text"] * 2
         trials[0].series = 1
         assert [s.trial.cell.function for s in schedule.next({}, 60.0, size)] == then
+
+
+def test_rates_of_a_link_that_lets_no_train_through_are_those_of_the_fastest_transfers() -> None:
+    link = Link()
+    link.fared("text", [text_round(0)], 1.0)
+    assert (link.up, link.down) == (None, None), "a message is no transfer"
+    series = [stream_round(n, function="media", goodput_kbps=2_000, size=86_000, link_loss=0.02) for n in range(2)]
+    link.fared("media", series, 1.0)
+    assert link.up == pytest.approx(1_950, rel=0.1)
+    assert link.down == pytest.approx(1_950, rel=0.1)
+    link.fared("media", [stream_round(3, function="media", goodput_kbps=9_000)], 1.0)
+    assert link.up < 2_200, "it is the first that is heard of it"
+    assert link.sizing().upload > sizing(None, None, 35).upload
+
+
+def test_media_of_a_slow_link_that_lets_no_datagrams_through_is_working() -> None:
+    """Too short an upload is never ahead of the policer that is to be excluded, and the train that sizes it is UDP."""
+    rule = '[[network.rule]]\nhop = 1\nmatch = { all = true }\ntrigger = "transport"\naction = { kind = "drop" }\n'
+    text = THIN.format(apps="signal", function="media", kbps=2_000, link="rtt_ms = 60, loss = 0", rule=rule)
+    (place,) = places(parse(text, "thin.toml"), 31)
+    found = [row for row in rows(place, in_virtual_time(place, None, None, False)) if isinstance(row, Measurement)]
+    assert [row.verdict.status for row in found] == ["working"]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from ringback.flow.script import DatagramScript, Script, Send, StreamScript, Turn
 from ringback.record import Arm, Cell, DatagramOutcome, ExchangeSpec, Lane, Round, StreamOutcome, Transport
 from ringback.trial.plan import CALL_KBPS, Patience, Planned, Sizing, sizing
+from ringback.verdict import transfers
 
 FORM = "probe"
 KNOCK = "knock"  # a short stream over each path: a TCP handshake proves the address that its datagrams will come from
@@ -20,6 +21,7 @@ SIZE = 1200  # bytes of payload
 SECONDS = 2.0
 INITIAL_RTO_S = 1.0  # RFC 6298
 MOST_PATIENCE = Patience(media=4.0, text=2.0)  # text fails after ten seconds in any case
+FASTEST = 0.9  # of a series' transfers are slower than what is taken for the link's rate
 HURRIED = 1 / 10  # of a series' controls: not over in time once connected; so much longer at most
 REPLY_AT = 0.8  # seconds: the train back starts after the one out has drained from a slow link
 
@@ -53,8 +55,16 @@ def rate_kbps(lane: Lane) -> float | None:
     return (len(arrived) - 1) * (SIZE + 28) * 8 / seconds / 1000
 
 
+def _fastest_kbps(streams: Sequence[StreamOutcome], way: str) -> float | None:
+    """kbit/s that hardly any of the transfers this way exceeds: they share the link, and some lose packets."""
+    ended = [one.steady_kbps for s in streams if (one := transfers.WAYS[way](s)) is not None]
+    known = sorted(kbps for kbps in ended if kbps is not None)
+    return known[int(FASTEST * (len(known) - 1))] if known else None
+
+
 class Link:
-    """What is known of the first path's access link. Rates in kbit/s, round trip in seconds; None while unknown.
+    """What is known of the first path's access link. Rates in kbit/s, by the train, or where none came through by what
+    transfers had of it; round trip in seconds; None while unknown.
     patience: how much longer streams take than the link's size and round trip ask for, for losses and other traffic.
     """
 
@@ -76,9 +86,12 @@ class Link:
 
     def fared(self, function: str, series: Sequence[Round], patience: float) -> None:
         """A series of media or text is over that was begun with so much patience. A transfer that is cut short says
-        nothing of losses and little of rates, so where many controls were, the next ones may take twice as long."""
-        streams = [x.outcome for each in series for x in each.exchanges if x.spec.arm.payload == "control"]
-        unfinished = [o.finished is None for o in streams if isinstance(o, StreamOutcome) and o.connected is not None]
+        nothing of losses and little of rates, so where many controls were, the next ones may take twice as long. A
+        network that lets no train through leaves the link's rates to the first transfers."""
+        controls = [x.outcome for each in series for x in each.exchanges if x.spec.arm.payload == "control"]
+        streams = [o for o in controls if isinstance(o, StreamOutcome) and o.connected is not None]
+        self.up, self.down = self.up or _fastest_kbps(streams, "out"), self.down or _fastest_kbps(streams, "in")
+        unfinished = [o.finished is None for o in streams]
         hurried = sum(unfinished) > HURRIED * len(unfinished)
         if hurried and patience == self.patience.of(function):
             self.patience = self.patience._replace(**{function: min(MOST_PATIENCE.of(function), 2 * patience)})

@@ -230,22 +230,13 @@ def _media_police(s: Streams, lot: Lot, way: str) -> Bets:
     if ones is None:
         return _nothing(s)
     reference = ~lot.chosen
-    speeds = [_steady_kbps(one) for one, ref in zip(ones, reference, strict=True) if ref]
+    speeds = [one.steady_kbps for one, ref in zip(ones, reference, strict=True) if ref]
     known = [v for v in speeds if v is not None]
     limit = min(MEDIA_POLICE_KBPS, MEDIA_POLICE_SHARE * float(np.median(known))) if known else MEDIA_POLICE_KBPS
     least = np.array([one.trip + _needed(one.size, limit, MEDIA_POLICE_BURST) for one in ones])
     slower = _slower(np.array([one.seconds for one in ones]), reference, least)
     lead = np.array([_ahead(one.arrivals, limit) for one in ones])
     return slower, _early(lead, reference, MEDIA_POLICE_BURST, LEAD_SCALE)
-
-
-def _steady_kbps(one: Transfer) -> float | None:
-    """Goodput of the second half of the bytes of a transfer that ended: past slow start."""
-    if not np.isfinite(one.seconds) or len(one.arrivals) < 2:
-        return None
-    total = one.got
-    at, n = next((at, n) for at, n in one.arrivals if n >= total / 2)
-    return (total - n) / 125 / (one.arrivals[-1][0] - at) if one.arrivals[-1][0] > at else None
 
 
 def _pauses(ones: Sequence[Transfer]) -> Floats | None:

@@ -42,6 +42,14 @@ class Transfer:
         """Goodput, so far where it did not end."""
         return self.got / 125 / self.spent if self.spent > 0 else 0.0
 
+    @property
+    def steady_kbps(self) -> float | None:
+        """Goodput of the second half of the bytes of a transfer that ended: past slow start."""
+        if not np.isfinite(self.seconds) or len(self.arrivals) < 2:
+            return None
+        at, n = next((at, n) for at, n in self.arrivals if n >= self.got / 2)
+        return (self.got - n) / 125 / (self.arrivals[-1][0] - at) if self.arrivals[-1][0] > at else None
+
 
 def upload(o: StreamOutcome) -> Transfer | None:
     """None where the script has none, or where the far end's record never came."""
