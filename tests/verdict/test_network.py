@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringback.record import Try
+from ringback.record import Round, Try
 from ringback.verdict import network_state
 from tests.verdict.build import Effect, stream_round, voice_round
 
@@ -19,6 +19,15 @@ def tries(
         )
         for i in range(hosts)
     ]  # fmt: skip
+
+
+def dead_calls() -> Round:
+    """Nothing of any call gets through."""
+    found = voice_round(1, effect=Effect(drop=True))
+    dead = next(x.outcome for x in found.exchanges if x.spec.arm.payload == "original")
+    for exchange in found.exchanges:
+        exchange.outcome = dead
+    return found
 
 
 @pytest.mark.parametrize(
@@ -51,13 +60,19 @@ def test_udp_is_judged_beside_tcp(share: float, udp: str) -> None:
 
 
 def test_controls_stand_in_where_no_udp_was_tried() -> None:
-    dropped = voice_round(1, effect=Effect(drop=True))
-    dead = next(x.outcome for x in dropped.exchanges if x.spec.arm.payload == "original")
-    for exchange in dropped.exchanges:
-        exchange.outcome = dead
-    assert network_state(tries("neutral", 1), [dropped])[1] == "blocked"
+    assert network_state(tries("neutral", 1), [dead_calls()])[1] == "blocked"
     assert network_state(tries("neutral", 1), [voice_round(1)])[1] == "open"
     assert network_state(tries("neutral", 1))[1] == "open"
+
+
+def test_a_transport_that_does_not_get_to_the_peer_either_makes_no_white_list() -> None:
+    """All UDP is refused, and 443 is closed for all: the neutral hosts that are left have UDP alone."""
+    seen = [*tries("neutral", 0, "udp", form="stun"), *tries("peer", 1, hosts=1)]
+    assert network_state(seen)[0] == "whitelist"
+    assert network_state(seen, [dead_calls(), stream_round(1)]) == ("normal", "blocked")
+    assert network_state([*seen, *tries("neutral", 0)], [dead_calls(), stream_round(1)])[0] == "whitelist"
+    assert network_state(seen, [dead_calls()])[0] == "whitelist", "nothing shows that the peer is there"
+    assert network_state(seen, [voice_round(1), stream_round(1)])[0] == "whitelist"
 
 
 def test_where_nobody_answers_no_udp_passes_and_hosts_without_an_address_do_not_count() -> None:

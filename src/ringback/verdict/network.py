@@ -23,11 +23,12 @@ def network_state(tries: Sequence[Try], rounds: Iterable[Round] = ()) -> tuple[N
     """`whitelist`: most neutral hosts are silent, and something else (an app, a site, the peer) answers. `offline`:
     nothing answers, so no UDP passes either. Hosts to which nothing could be sent (their names were not found, there
     was no route) are silent as well, but no sign of a white list: that lets DNS pass. Nor is silence at a port that is
-    closed towards the peer too, while its other ports are open. UDP is judged by neutral hosts and the peer, in tries
-    and, where given, the rounds' controls."""
+    closed towards the peer too, while its other ports are open, nor over a transport of which nothing gets there. UDP
+    is judged by neutral hosts and the peer, in tries and, where given, the rounds' controls."""
     here = [t for t in tries if t.where == "here" and t.path == "direct" and t.form != "dns"]
     held = list(rounds)
-    state = _state(here, _closed(held))
+    shut, closed = _shut(held), _closed(held)
+    state = _state([t for t in here if t.kind != "neutral" or t.transport not in shut], closed)
     return state, "blocked" if state == "offline" else _udp([t for t in here if t.sent], held)
 
 
@@ -74,6 +75,18 @@ def _closed(rounds: Sequence[Round]) -> set[Door]:
             for door in doors:
                 kept[door].append(_passed(x.outcome))
     return {door for door, passed in at.items() if mean(passed) < FEW and beside[door] and mean(beside[door]) > MOST}
+
+
+def _shut(rounds: Sequence[Round]) -> set[Transport]:
+    """Transports of which no control got through to the peer at ports that are no app's, while most of another did."""
+    passed: dict[Transport, list[bool]] = defaultdict(list)
+    for each in rounds:
+        if each.cell.path == "direct" and each.form != "dns":
+            for x in each.exchanges:
+                if (x.spec.arm.payload, x.spec.arm.port) == ("control", "other"):
+                    passed[x.spec.transport].append(_passed(x.outcome))
+    open_ = [transport for transport, seen in passed.items() if mean(seen) > MOST]
+    return {transport for transport, seen in passed.items() if open_ and not any(seen)}
 
 
 def _passed(outcome: DatagramOutcome | StreamOutcome) -> bool:
