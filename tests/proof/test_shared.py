@@ -20,14 +20,17 @@ hops = 3
 [[network.rule]]
 hop = 2
 match = {{ app = "{app}", function = "{function}" }}
-trigger = "payload"
+trigger = "{trigger}"
 direction = "{direction}"
 action = {{ {action} }}
 """
 
 
-def told(app: str, function: str, action: str, seed: int, direction: str = "both") -> list[Verdict]:
-    scenario = parse(RULE.format(app=app, function=function, action=action, direction=direction), "shared.toml")
+def told(
+    app: str, function: str, action: str, seed: int, direction: str = "both", trigger: str = "payload"
+) -> list[Verdict]:
+    text = RULE.format(app=app, function=function, action=action, direction=direction, trigger=trigger)
+    scenario = parse(text, "shared.toml")
     return [row.verdict for row in run_sim(scenario, seed) if isinstance(row, Measurement)]
 
 
@@ -89,3 +92,20 @@ def test_calls_that_share_a_policer_name_it_where_ports_seem_to_strike_as_well()
     for verdict in told("whatsapp", "voice", 'kind = "police", kbps = 8, burst_kbytes = 2, per = "host"', 1):
         assert verdict.mechanism == "police"
         assert verdict.rate_kbps == pytest.approx(8, rel=0.05)
+
+
+@pytest.mark.parametrize("direction", ["both", "out", "in"])
+@pytest.mark.parametrize(
+    ("kind", "action"),
+    [
+        ("police", 'kind = "police", kbps = 10, burst_kbytes = 2, per = "host"'),
+        ("shape", 'kind = "shape", kbps = 10, queue_ms = 800, per = "network"'),
+    ],
+)
+def test_trains_to_an_apps_relays_that_share_a_limit_name_it(kind: str, action: str, direction: str) -> None:
+    """Nine trains run at once, long and short: they are one bucket's. A long one that begins in a queue that the short
+    ones have filled is late from its first ping on, and no less in a queue for that."""
+    for verdict in told("whatsapp", "voice", action, 4, direction, "destination"):
+        assert (verdict.status, verdict.mechanism, verdict.trigger) == ("restricted", kind, "destination")
+        assert verdict.rate_kbps_interval is not None
+        assert verdict.rate_kbps_interval[0] <= 10 <= verdict.rate_kbps_interval[1]

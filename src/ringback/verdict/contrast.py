@@ -89,10 +89,11 @@ def compare(cell: Cell, tries: Sequence[Try], beside: Share | None = None) -> Co
     ways = [t.rtt_ms for t in tries if t.kind == "peer" and t.path == cell.path and t.rtt_ms is not None]
     peer_ms = max(ways, default=None)
     results: dict[str, Contrast] = {}
+    trains = [t for t in own if group(t) in ("udp", "train")]
     for name, group_of in _groups(own).items():
         kind = "form" if name.startswith("form ") else name
         alike = [t for t in others if group(t) == group(group_of[0])]
-        results[name] = _Group(cell, group_of, alike, others, peer_ms, beside).contrast(COUNTS[kind])
+        results[name] = _Group(cell, group_of, alike, others, peer_ms, beside, trains).contrast(COUNTS[kind])
     accusing = [r for r in results.values() if r.outcome == "accuses"]
     if accusing:
         return min(accusing, key=lambda r: RANK[r.finding.mechanism])
@@ -144,7 +145,8 @@ def _groups(own: Sequence[Try]) -> dict[str, list[Try]]:
 
 @dataclass(frozen=True)
 class _Group:
-    """Tries of one kind at an app's hosts (own) and at neutral hosts (alike; others: of any kind), from everywhere."""
+    """Tries of one kind at an app's hosts (own) and at neutral hosts (alike; others: of any kind), from everywhere.
+    together: trains at the app's hosts, whatever their length."""
 
     cell: Cell
     own: Sequence[Try]
@@ -152,6 +154,7 @@ class _Group:
     others: Sequence[Try]
     peer_ms: float | None
     beside: Share | None
+    together: Sequence[Try] = ()
 
     def _here(self, tries: Sequence[Try]) -> list[Try]:
         return [t for t in tries if t.where == "here" and t.path == self.cell.path]
@@ -177,7 +180,7 @@ class _Group:
         return UNDECIDED
 
     def _found(self, here: Sequence[Try], alike: Sequence[Try]) -> Finding:
-        found = tried.finding(here, alike)
+        found = tried.finding(here, alike, self._here(self.together))
         if found.mechanism in SLOW and here[0].transport == "tcp" and (late := self._late()):
             return tried.delayed(*late)  # from the first packet on, and so late that streams were given up
         return found

@@ -139,9 +139,9 @@ def _one_way(struck: list[Way], spared: list[Way], groups: list[list[Way]], side
     lossy = extra >= MIN_LOSS and interval[0] > 0
     if lossy:
         background = float(usual.mean())
-        limit, ahead = _limit(struck, groups, background)
+        limit, ahead, limited = _limit(struck, groups, background)
         if limit is not None and ahead > ALIKE:
-            queue = delay >= QUEUE_DELAY and delay_interval[0] > 0 and not _constant(struck, spared, delay)
+            queue = delay >= QUEUE_DELAY and delay_interval[0] > 0 and not _constant(limited, spared, delay)
             return Finding("shape" if queue else "police", rate_kbps=limit.rate_kbps, rate_kbps_interval=limit.interval,
                            side=side, weight=ahead)  # fmt: skip
         if limit is not None and ahead > -ALIKE:
@@ -166,22 +166,25 @@ def _delayed(struck: list[Way], spared: list[Way], median: float, interval: tupl
                    weight=median)  # fmt: skip
 
 
-def _limit(struck: list[Way], groups: list[list[Way]], background: float) -> tuple[bucket.Bucket | None, float]:
-    """The better of a bucket for each flow and one for all, and by how much log likelihood it beats chance. Both
-    have two parameters (rate and burst; loss after a loss and after none), so their penalties cancel."""
+def _limit(
+    struck: list[Way], groups: list[list[Way]], background: float
+) -> tuple[bucket.Bucket | None, float, list[Way]]:
+    """The better of a bucket for each flow and one for all, by how much log likelihood it beats chance, and the flows
+    that are one bucket's each. Both have two parameters (rate and burst; loss after a loss and after none), so their
+    penalties cancel."""
     alone = bucket.fit(struck, background)
     if alone is not None and alone.log_likelihood - bucket.chance(struck) > bucket.PLAIN:
-        return alone, alone.log_likelihood - bucket.chance(struck)
+        return alone, alone.log_likelihood - bucket.chance(struck), struck
     shared = [(bucket.fit(ways, background), ways) for ways in groups if len(struck) > len(ways)]
     margins = [
-        (fitted.log_likelihood - bucket.chance(ways), fitted)
+        (fitted.log_likelihood - bucket.chance(ways), fitted, ways)
         for fitted, ways in ((alone, struck), *shared)
         if fitted is not None
     ]
     if not margins:
-        return None, 0.0
-    ahead, best = max(margins, key=lambda pair: pair[0])
-    return best, ahead
+        return None, 0.0, struck
+    ahead, best, ways = max(margins, key=lambda margin: margin[0])
+    return best, ahead, ways
 
 
 def _extra_loss(struck: Floats, spared: Floats) -> tuple[float, tuple[float, float]]:

@@ -105,8 +105,9 @@ def trip_ms(tries: Sequence[Try], confidence: float = CONFIDENCE) -> tuple[float
 # -- mechanisms ---------------------------------------------------------------------------------------------------
 
 
-def finding(here: Sequence[Try], neutral: Sequence[Try]) -> Finding:
-    """The mechanism that the failed tries here show, all of one `group`; neutral: those alike at neutral hosts."""
+def finding(here: Sequence[Try], neutral: Sequence[Try], together: Sequence[Try] = ()) -> Finding:
+    """The mechanism that the failed tries here show, all of one `group`; neutral: those alike at neutral hosts.
+    together: trains of any length at the same hosts, which a limit that holds for all of them meets."""
     failed = [t for t in here if good(t) < t.sent or (t.transport == "tcp" and not t.through)]
     for name, failures in _FAILURES:
         if sum(_shows(t, name, failures) for t in failed) > len(failed) / 2:
@@ -121,10 +122,10 @@ def finding(here: Sequence[Try], neutral: Sequence[Try]) -> Finding:
         return Finding("drop")
     if here[0].transport == "tcp":
         return _of_streams(here)
-    if (cut := _cut(here)) is not None:
+    if (cut := _cut(here, together)) is not None:
         return cut
     if group(here[0]) == "train":
-        fitted = mechanism.fit_calls(_calls(here), _calls(neutral))
+        fitted = mechanism.fit_calls(_calls(here), _calls(neutral), together=_calls(together))
         limit = fitted if fitted.mechanism in ("police", "shape") else _policed(here)
         if limit is not None:
             return _either_way(limit, here, pings(neutral))
@@ -178,9 +179,9 @@ def _damaged(failed: Sequence[Try]) -> bool:
     return missing > 0 and signs >= DAMAGED * missing
 
 
-def _cut(here: Sequence[Try]) -> Finding | None:
-    """Trains that fall silent at a common count. All pings are alike, so that packets and bytes count the same: both
-    numbers are told."""
+def _cut(here: Sequence[Try], together: Sequence[Try] = ()) -> Finding | None:
+    """Trains that fall silent at a common count, beyond which the longer ones do not go on either. All pings are alike,
+    so that packets and bytes count the same: both numbers are told."""
     trains = [t for t in here if t.sent > MIN_TAIL and t.answered_indices]
     cut = [t for t in trains if _is_cut(t)]
     if len(cut) <= len(trains) / 2 or not cut:
@@ -189,6 +190,9 @@ def _cut(here: Sequence[Try]) -> Finding | None:
     low, after, high = max(lows), int(np.median(likely)), min(highs)
     if not low <= after <= high:  # packets that the link lost are counted differently in each
         low, high = min(lows), max(highs)
+    longer = [t for t in together if t.sent > high + MIN_TAIL]
+    if sum(max(t.answered_indices, default=0) > high for t in longer) > len(longer) / 2:
+        return None
     found = Finding("drop-after", after_packets=after, after_packets_interval=(float(low), float(high)))
     sizes = [(t.size - IP_HEADER, t.least - IP_HEADER) for t in cut if t.least]
     if not sizes:
@@ -242,9 +246,10 @@ def _alike(times: Floats) -> bool:
 
 
 def _calls(trains: Sequence[Try]) -> list[Call]:
-    """Trains as calls of one direction: a ping and its answer are one packet, as large as the larger of them."""
+    """Trains as calls of one direction: a ping and its answer are one packet, as large as the larger of them. They run
+    side by side, so that what holds for a host meets them all: they count as calls of one round."""
     calls = []
-    for number, each in enumerate(trains):
+    for each in trains:
         sent = max([_due(each), *(i + 1 for i in each.answered_indices)])
         passed = np.zeros(sent, dtype=bool)
         passed[each.answered_indices] = True
@@ -252,7 +257,7 @@ def _calls(trains: Sequence[Try]) -> list[Call]:
         delay[each.answered_indices] = np.array(_trips(each)) / 1000
         at = each.started_at + np.arange(sent) * (each.every_ms or 0.0) / 1000
         size = np.full(sent, max(each.size - UDP_HEADERS, 0), dtype=np.int64)
-        calls.append(Call(None, Way(at, passed, delay, size, each.damaged), len(each.icmp), 0, number))
+        calls.append(Call(None, Way(at, passed, delay, size, each.damaged), len(each.icmp), 0, 0))
     return calls
 
 
