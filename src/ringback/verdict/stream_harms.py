@@ -33,7 +33,8 @@ MEDIA_POLICE_SHARE = 0.75  # of the references' own goodput, where that is slowe
 INITIAL_RTO_S, MIN_RTO_S = 1.0, 0.2  # RFC 6298; the smaller one is what common stacks use
 SHORT_TRIP_S = 0.010  # a path so short that loss is felt by its timeouts, and our own ends are as slow as it
 FAR_FASTER = 0.5  # of the time that loss takes over SHORT_TRIP_S: below the least timeout, and none was met
-MATHIS = 1.22  # Mathis et al. 1997: rate = 1.22 MSS / (RTT sqrt(p)); timeouts make real ones slower
+MATHIS = 1.22  # Mathis et al. 1997: rate = 1.22 MSS / (RTT sqrt(p)), of long transfers
+BRIEF = 86_000.0  # bytes of a transfer that is twice as fast as the formula: it begins with more than a loss leaves it
 SLOW_SEGMENT_S = 0.010  # between two segments of a link of 1,200 kbit/s: from which they come one by one
 FASTER = 25  # per cent of the transfers that show the link's pace: half of them may have been slowed
 PAUSE = 3.0  # times as long as usual
@@ -265,8 +266,10 @@ def _more_pauses(pauses: Floats, ones: Sequence[Transfer], reference: Flags, rng
 
 
 def _media_loss(s: Streams, lot: Lot, way: str, rng: np.random.Generator) -> Bets:
-    """The rate that loss allows (Mathis): the link's own, as the reference's goodput implies it, and the harm's;
-    outward what is sent again takes the access link's time again. On a slow link little more than that shows, so it
+    """The rate that loss allows (Mathis, and more to a brief transfer): the link's own, as the reference's goodput
+    implies it, and the harm's, over the round trip that the references had; outward what is sent again takes the access
+    link's time again. Fitted to the harm itself in the simulator, so that a bet against it does not gain where it is
+    done (docs/error-rates.md). On a slow link little more than that shows, so it
     is bet once more without the dead zone below which nothing counts as a restriction. On a path of next to no round
     trip it is what loss does over a short one, as long as every transfer of the round was far faster than that: there
     the formula's rate is that at which programs work, and what loss adds are timeouts. Where a link is so slow
@@ -279,15 +282,16 @@ def _media_loss(s: Streams, lot: Lot, way: str, rng: np.random.Generator) -> Bet
     trips = [one.trip for one, ref in zip(ones, reference, strict=True) if ref and one.trip > 0]
     if not trips:
         return _nothing(s)
-    bytes_a_trip = MATHIS * MSS / np.sqrt(MEDIA_LOSS)
-    short = SHORT_TRIP_S * np.array([one.size for one in ones]) / bytes_a_trip
-    trip = max(min(trips), SHORT_TRIP_S) if bool(np.all(times < FAR_FASTER * short)) else min(trips)
-    allowed = bytes_a_trip / trip  # bytes a second
+    sizes = np.array([one.size for one in ones])
+    trips_needed = sizes / ((1 + BRIEF / sizes) * MATHIS * MSS / np.sqrt(MEDIA_LOSS))
+    trip = float(np.median(trips))
+    if bool(np.all(times < FAR_FASTER * SHORT_TRIP_S * trips_needed)):
+        trip = max(trip, SHORT_TRIP_S)
     again = 1 / (1 - MEDIA_LOSS) if way == "out" else 1.0
     harmed = times.copy()
     for i in map(int, np.flatnonzero(reference & np.isfinite(times))):
         span = again * (ones[i].seconds - ones[i].trip)
-        harmed[i] = ones[i].trip + np.sqrt(span**2 + (ones[i].size / allowed) ** 2)
+        harmed[i] = ones[i].trip + np.sqrt(span**2 + (trips_needed[i] * trip) ** 2)
     slower = _slower(times, reference, harmed)
     if (pauses := _pauses(ones)) is not None:
         return slower, _more_pauses(pauses, ones, reference, rng)
