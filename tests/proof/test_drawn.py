@@ -1,4 +1,4 @@
-"""Scenarios of other shapes, drawn by two generators: the verdicts agree with the truth, and none accuses falsely."""
+"""Scenarios of other shapes, drawn by three generators: the verdicts agree with the truth, and none accuses falsely."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import pytest
 
 from ringback.lab.rules import Scenario
 from tests.lab.generator import coverage, scenarios
+from tests.proof.broad import broad
 from tests.proof.countries import countries
 from tests.proof.outcomes import Told, run, show
 
@@ -16,6 +17,8 @@ FAMILIES: dict[str, tuple[Callable[[int, int], list[tuple[str, Scenario]]], int]
     "generated-again": (scenarios, 2),
     "countries": (countries, 77),
     "countries-again": (countries, 78),
+    "broad": (broad, 1),
+    "broad-again": (broad, 2),
 }
 
 
